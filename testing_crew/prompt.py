@@ -1,0 +1,40 @@
+"""The one prompt template. Training, the agent, the export check and the benchmarks all build their text here.
+
+A prompt is a list of sections. The last header, ``### Tests:``, marks where the answer begins: a raw model needs a place
+where the log ends and its own text starts, and a chat model reads it as well as we do.
+"""
+
+from __future__ import annotations
+
+PROMPT_VERSION = 1
+
+TASK = "### Task: Write pytest tests"
+CODE = "### Code Under Test:"
+CONSTRAINTS = "### Constraints:"
+CONSTRAINTS_TEXT = "pytest only, no hypothesis, no unittest. Edge cases, parametrize, no explanation."
+EXISTING = "### Existing tests:"
+UNCOVERED = "### Uncovered lines:"
+FAILED = "### Failed tests:"
+LOG = "### Failure log:"
+ANSWER = "### Tests:"
+
+
+def _render(code: str, *sections: tuple[str, str]) -> str:
+    parts = [TASK, f"{CODE}\n{code.strip()}", f"{CONSTRAINTS}\n{CONSTRAINTS_TEXT}"]
+    parts += [f"{header}\n{text.strip()}" for header, text in sections]
+    return "\n\n".join([*parts, ANSWER]) + "\n"
+
+
+def generate(code: str) -> str:
+    """Ask for a first test file for ``code``."""
+    return _render(code)
+
+
+def repair(code: str, failed_tests: str, failure_log: str) -> str:
+    """Ask for ``failed_tests`` again, mended; ``failure_log`` has one line per failing test."""
+    return _render(code, (FAILED, failed_tests), (LOG, failure_log))
+
+
+def complete(code: str, existing_tests: str, uncovered: str) -> str:
+    """Ask for further tests beside ``existing_tests`` that reach the ``uncovered`` lines."""
+    return _render(code, (EXISTING, existing_tests), (UNCOVERED, uncovered))

@@ -1,0 +1,165 @@
+"""The nouns: what one run of the agent leaves behind.
+
+Every record is frozen, refuses unknown keys and carries the version of its own shape, so that a store written today can be
+read by tomorrow's code. Durations are seconds; times are UTC, ISO 8601; line numbers start at 1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Verdict = Literal[
+    "passed", "failed", "error", "timeout", "no_tests", "skipped", "crashed", "out_of_memory"
+]
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+AttemptKind = Literal["generate", "repair", "complete"]
+
+
+def utc_now() -> str:
+    """The time now, ISO 8601 in UTC with seconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class Record(BaseModel):
+    """The base of every noun: immutable, strict about its keys, versioned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+
+class CodeUnderTest(Record):
+    """One function or class (or a whole module) that tests are written for.
+
+    ``source`` is the text of the whole module as it stands on disk (or the snippet, when ``path`` is None); ``shown`` is
+    the part that a model is shown: the unit, with the imports and helpers it uses.
+    """
+
+    source: str
+    shown: str
+    module: str
+    unit: str | None = None
+    path: str | None = None
+    root: str
+    interpreter: str
+
+
+class CaseResult(Record):
+    """One test case as pytest's hooks reported it.
+
+    ``row`` is the repr of a parametrized case's values, ``(1, 2, 5)``; ``actual`` and ``expected`` are the reprs of the
+    two sides of the comparison that failed, sorted by which of them is the code's answer.
+    """
+
+    node: str
+    function: str
+    outcome: Outcome
+    phase: Literal["collect", "setup", "call", "teardown"] = "call"
+    duration: float = 0.0
+    row: str | None = None
+    line: int | None = None
+    exception: str | None = None
+    message: str = ""
+    actual: str | None = None
+    expected: str | None = None
+
+
+class Coverage(Record):
+    """Coverage of the unit under test (or of the whole target when no unit is named), as fractions of 1."""
+
+    line: float | None = None
+    branch: float | None = None
+    missed_lines: tuple[int, ...] = ()
+    missed_branches: tuple[tuple[int, int], ...] = ()
+
+
+class PytestRun(Record):
+    """One execution of one test file."""
+
+    verdict: Verdict
+    cases: tuple[CaseResult, ...] = ()
+    coverage: Coverage = Field(default_factory=Coverage)
+    asserted_lines: tuple[int, ...] = ()
+    target_origin: str | None = None
+    exit_code: int | None = None
+    duration: float = 0.0
+    log: str = ""
+    limits_hit: tuple[str, ...] = ()
+    sandbox: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """pytest's word: something was collected and all of it passed."""
+        return self.verdict == "passed"
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many cases ended in one of ``outcomes``."""
+        return sum(case.outcome in outcomes for case in self.cases)
+
+
+class Attempt(Record):
+    """One test file for one unit: what was asked, what came back, what pytest said."""
+
+    unit: str
+    iteration: int
+    kind: AttemptKind
+    prompt: str
+    completion: str
+    tests: str
+    run: PytestRun
+    accepted: bool
+    reasons: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
+    failure_log: str = ""
+    model: str
+    model_revision: str = ""
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    seconds: float = 0.0
+    created_at: str = Field(default_factory=utc_now)
+
+
+class Trace(Record):
+    """Everything that was tried for one target in one run, in order."""
+
+    id: str
+    run_id: str
+    project: str
+    target: str
+    units: tuple[CodeUnderTest, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    model: str
+    started_at: str
+    finished_at: str | None = None
+    accepted: bool | None = None
+    test_file: str | None = None
+
+
+class RepairPair(Record):
+    """A failed test file and the accepted one that came after it, for the same code."""
+
+    trace_id: str
+    unit: str
+    code: str
+    failed_test: str
+    failure_log: str
+    fixed_test: str
+
+    def row(self) -> dict[str, str]:
+        """The four columns of the JSONL export."""
+        return {
+            "code": self.code,
+            "failed_test": self.failed_test,
+            "failure_log": self.failure_log,
+            "fixed_test": self.fixed_test,
+        }
+
+
+class Verifier(Protocol):
+    """Whatever can run a test file against its code again; callers hand in the runner."""
+
+    def verify(self, code: CodeUnderTest, tests: str) -> PytestRun:
+        """Run ``tests`` against ``code`` and say what pytest said."""
+        ...
