@@ -1,0 +1,50 @@
+"""Test-writing and test-repair examples that the project makes itself: programs, their true outputs, and faults put in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from finetune.data.synthetic import classes, examples, programs
+from finetune.data.synthetic.examples import Example
+
+
+def stream(seed: int, *, split: str = "train", canonical: float = 0.8) -> Iterator[Example]:
+    """Examples without end, the same ones for the same seed.
+
+    ``split`` is train or dev (families are divided, random programs are shared); ``canonical`` is the share of function
+    tables with the fixed inputs of their types.
+    """
+    rng = random.Random(f"{seed}/{split}")
+    families = programs.split_families()[0 if split == "train" else 1]
+    while True:
+        yield from _examples(rng, programs.program(rng, *families), canonical)
+
+
+def _examples(rng: random.Random, program: programs.Program, canonical: float) -> Iterator[Example]:
+    if program.is_class:
+        steps = classes.observe(rng, program)
+        if steps:
+            if rng.random() < 0.5:
+                yield classes.generate(program, steps)
+            else:
+                made = classes.repair(rng, program, steps)
+                if made:
+                    yield made
+        return
+    table = examples.observe(rng, program, rng.random() < canonical)
+    if table is None:
+        return
+    pick = rng.random()
+    if pick < 0.4:
+        yield examples.generate(table)
+    elif pick < 0.44:
+        more = examples.complete(rng, table)
+        if more:
+            yield more
+    else:
+        for _ in range(4):
+            repaired = examples.repair(rng, table)
+            if repaired:
+                yield repaired
+                return

@@ -1,0 +1,349 @@
+"""Made-up code under test: a family varied, or a random program put together from typed pieces."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import random
+import re
+from dataclasses import dataclass, replace
+
+from finetune.data.synthetic import families, names
+from finetune.data.synthetic.values import ANNOTATION
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter: its name, the kind of its values, and how it may be passed."""
+
+    name: str
+    kind: str
+    has_default: bool = False
+    keyword_only: bool = False
+
+
+@dataclass(frozen=True)
+class Program:
+    """A module with one function or class to test."""
+
+    source: str
+    module: str
+    unit: str
+    parameters: tuple[Parameter, ...] = ()
+    methods: tuple[tuple[str, tuple[Parameter, ...]], ...] = ()
+    is_class: bool = False
+
+
+class _Vary(ast.NodeTransformer):
+    """Renames locals and, now and then, changes a constant or an operator, so that no answer can be remembered."""
+
+    _SWAPS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Add: ast.Sub, ast.Sub: ast.Add}
+
+    def __init__(self, rng: random.Random, renames: dict[str, str], change: float) -> None:
+        self.rng, self.renames, self.change = rng, renames, change
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.renames.get(node.id, node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.arg = self.renames.get(node.arg, node.arg)
+        return node
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        self.generic_visit(node)
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if self.rng.random() < self.change:
+            if type(node.value) is int and node.value not in (0, 1):
+                node.value = max(1, node.value + self.rng.choice((-2, -1, 1, 2, 3, 5)))
+            elif isinstance(node.value, str) and 0 < len(node.value) < 12 and node.value.isalpha():
+                node.value = names.word(self.rng)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        node.ops = [self._swap(op) for op in node.ops]
+        return node
+
+    def _swap(self, op: ast.cmpop) -> ast.cmpop:
+        other = self._SWAPS.get(type(op))
+        return other() if other and self.rng.random() < self.change / 2 else op  # type: ignore[return-value]
+
+
+def _locals(function: ast.FunctionDef) -> set[str]:
+    return {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, (ast.Store, ast.Del))}
+
+
+def _parameters(function: ast.FunctionDef, kinds: dict[str, str]) -> tuple[Parameter, ...]:
+    args = function.args
+    plain = [a for a in args.args if a.arg != "self"]
+    first_default = len(plain) - len(args.defaults)
+    found = [Parameter(a.arg, kinds.get(a.arg, "int"), i >= first_default) for i, a in enumerate(plain)]
+    found += [
+        Parameter(a.arg, kinds.get(a.arg, "int"), default is not None, True)
+        for a, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
+    return tuple(found)
+
+
+def _all_args(function: ast.FunctionDef) -> list[ast.arg]:
+    return [a for a in (*function.args.args, *function.args.kwonlyargs) if a.arg != "self"]
+
+
+def _finish_function(rng: random.Random, function: ast.FunctionDef) -> None:
+    """Annotations in plain Python, or none; the docstring kept, or none."""
+    keep = rng.random() < 0.6
+    for arg in _all_args(function):
+        if arg.annotation is not None:
+            plain = ANNOTATION.get(ast.unparse(arg.annotation))
+            arg.annotation = (ast.Name(plain) if plain else arg.annotation) if keep else None
+    if not keep:
+        function.returns = None
+    if ast.get_docstring(function) and rng.random() < 0.4 and len(function.body) > 1:
+        function.body = function.body[1:]
+
+
+def _renamed(rng: random.Random, function: ast.FunctionDef, kinds: dict[str, str], change: float) -> ast.FunctionDef:
+    taken: set[str] = set()
+    renames: dict[str, str] = {}
+    for name in [a.arg for a in _all_args(function)] + sorted(_locals(function)):
+        if rng.random() < 0.6:
+            for _ in range(5):
+                new = names.argument_name(rng, kinds.get(name, ""))
+                if new not in taken and new not in _RESERVED:
+                    renames[name] = new
+                    break
+        taken.add(renames.get(name, name))
+    if len(set(renames.values()) | (set(_locals(function)) - set(renames))) < len(renames):
+        renames = {}
+    varied = _Vary(rng, renames, change).visit(function)
+    for old in list(kinds):
+        kinds[renames.get(old, old)] = kinds[old]
+    assert isinstance(varied, ast.FunctionDef)
+    return varied
+
+
+_RESERVED = {*keyword.kwlist, *dir(builtins), "self"}
+
+
+def _kinds(function: ast.FunctionDef) -> dict[str, str]:
+    return {a.arg: ast.unparse(a.annotation) for a in _all_args(function) if a.annotation is not None}
+
+
+def from_function_family(rng: random.Random, source: str) -> Program:
+    """One variation of a family of functions."""
+    tree = ast.parse(source)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    kinds = _kinds(function)
+    name = names.function_name(rng)
+    function.name = name
+    function = _renamed(rng, function, kinds, change=0.35)
+    parameters = _parameters(function, kinds)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node.id == "f":
+            node.id = name
+    _finish_function(rng, function)
+    return Program(_with_surroundings(rng, ast.unparse(ast.fix_missing_locations(function))), names.module_name(rng), name, parameters)
+
+
+def from_class_family(rng: random.Random, source: str) -> Program:
+    """One variation of a family of classes."""
+    tree = ast.parse(source)
+    node = tree.body[0]
+    assert isinstance(node, ast.ClassDef)
+    node.name = names.class_name(rng)
+    renames: dict[str, str] = {}
+    for method in [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name != "__init__"]:
+        if rng.random() < 0.6:
+            renames[method.name] = names.word(rng) + rng.choice(("", "", "_all", "_one", "_it"))
+    attributes = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    for attribute in sorted(attributes):
+        if rng.random() < 0.5:
+            renames[attribute] = names.word(rng)
+    if len(set(renames.values())) < len(renames) or set(renames.values()) & _RESERVED:
+        renames = {}
+    methods: list[tuple[str, tuple[Parameter, ...]]] = []
+    own = {n.name for n in node.body if isinstance(n, ast.FunctionDef)} | attributes
+    for child in ast.walk(node):
+        if isinstance(child, ast.Attribute) and isinstance(child.value, ast.Name) and child.value.id == "self" and child.attr in own:
+            child.attr = renames.get(child.attr, child.attr)
+    parameters: tuple[Parameter, ...] = ()
+    for method in [n for n in node.body if isinstance(n, ast.FunctionDef)]:
+        kinds = _kinds(method)
+        method.name = renames.get(method.name, method.name)
+        _Vary(rng, {}, 0.3).visit(method)
+        found = _parameters(method, kinds)
+        if method.name == "__init__":
+            parameters = found
+        else:
+            methods.append((method.name, found))
+        _finish_function(rng, method)
+    return Program(ast.unparse(ast.fix_missing_locations(node)) + "\n", names.module_name(rng), node.name, parameters, tuple(methods), True)
+
+
+_SURROUNDINGS = ("import re", "import math", "from typing import Optional", "import os\nimport sys", "from collections import Counter")
+
+
+def _with_surroundings(rng: random.Random, function: str) -> str:
+    """Some modules import things first."""
+    return (rng.choice(_SURROUNDINGS) + "\n\n\n" if rng.random() < 0.15 else "") + function + "\n"
+
+
+# ---- random programs ----
+
+_TYPES = ("int", "str", "list[int]", "list[str]", "bool", "dict[str, int]", "float")
+
+
+class _Builder:
+    """Builds expressions of a wanted type over the variables in scope."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.scope: dict[str, str] = {}
+
+    def variable(self, kind: str) -> str | None:
+        have = [n for n, k in self.scope.items() if k == kind]
+        return self.rng.choice(have) if have else None
+
+    def expression(self, kind: str, depth: int) -> str:
+        variable = self.variable(kind)
+        if depth <= 0 or (variable and self.rng.random() < 0.4):
+            return variable or self.constant(kind)
+        return self.rng.choice(_FORMS[kind])(self, depth - 1)
+
+    def constant(self, kind: str) -> str:
+        rng = self.rng
+        return {
+            "int": lambda: str(rng.randint(0, 12)),
+            "str": lambda: repr(rng.choice(("", "-", "x", " ", "_", names.word(rng)))),
+            "bool": lambda: rng.choice(("True", "False")),
+            "list[int]": lambda: "[" + ", ".join(str(rng.randint(0, 9)) for _ in range(rng.randint(0, 3))) + "]",
+            "list[str]": lambda: repr([names.word(rng) for _ in range(rng.randint(0, 2))]),
+            "dict[str, int]": lambda: repr({names.word(rng): rng.randint(0, 9) for _ in range(rng.randint(0, 2))}),
+            "float": lambda: str(round(rng.uniform(0, 5), 1)),
+        }[kind]()
+
+
+def _form(template: str):  # type: ignore[no-untyped-def]
+    """A builder for a template such as ``{int} + {int}``; ``K`` is a small constant."""
+    parts = template.replace("{", "}").split("}")
+
+    def build(builder: _Builder, depth: int) -> str:
+        out = ""
+        for i, part in enumerate(parts):
+            if i % 2 == 0:
+                out += part
+            elif part == "K":
+                out += str(builder.rng.randint(1, 9))
+            elif part == "C":
+                out += repr(builder.rng.choice("aeioxyz-_ ,"))
+            else:
+                piece = builder.expression(part, depth)
+                out += f"({piece})" if " " in piece and not piece.endswith((")", "]", '"', "'")) else piece
+        return out
+
+    return build
+
+
+_FORMS = {
+    kind: [_form(t) for t in templates.split(" ; ")]
+    for kind, templates in {
+        "int": "{int} + {int} ; {int} - {int} ; {int} * {K} ; {int} % {K} ; {int} // {K} ; len({str}) ; len({list[int]}) ; abs({int}) ; "
+        "max({int}, {int}) ; min({int}, {int}) ; sum({list[int]}) ; {str}.count({C}) ; {str}.find({C}) ; len({list[str]}) ; len({dict[str, int]})",
+        "str": "{str} + {str} ; {str}.upper() ; {str}.lower() ; {str}.strip() ; {str}[::-1] ; {str}.replace({C}, {C}) ; {str}.title() ; "
+        "str({int}) ; {C}.join({list[str]}) ; {str}[:{K}] ; {str}[{K}:] ; {str} * {K} ; {str}.zfill({K})",
+        "list[int]": "sorted({list[int]}) ; {list[int]}[::-1] ; [x * {K} for x in {list[int]}] ; [x for x in {list[int]} if x > {K}] ; "
+        "[x + {int} for x in {list[int]}] ; {list[int]} + {list[int]} ; {list[int]}[:{K}] ; [len(w) for w in {list[str]}] ; "
+        "list(range({K})) ; sorted(set({list[int]})) ; list({dict[str, int]}.values()) ; [x % {K} for x in {list[int]}]",
+        "list[str]": "{str}.split() ; {str}.split({C}) ; sorted({list[str]}) ; [w.upper() for w in {list[str]}] ; {list[str]} + [{str}] ; "
+        "[w for w in {list[str]} if w] ; list({str}) ; [str(x) for x in {list[int]}] ; sorted({dict[str, int]}) ; {list[str]}[::-1]",
+        "bool": "{int} > {int} ; {int} == {int} ; {str}.startswith({C}) ; not {bool} ; {C} in {str} ; {int} in {list[int]} ; "
+        "{int} % {K} == 0 ; {bool} and {bool} ; {bool} or {bool} ; {str}.isalpha() ; bool({list[int]}) ; {str} in {dict[str, int]}",
+        "dict[str, int]": "{{w: len(w) for w in {list[str]}}} ; dict({dict[str, int]}) ; {{c: {str}.count(c) for c in {str}}} ; "
+        "{{k: v + {K} for k, v in {dict[str, int]}.items()}} ; {{k: v for k, v in {dict[str, int]}.items() if v > {K}}}",
+        "float": "{float} + {float} ; {float} * {K} ; {int} / {K} ; round({float}, 1) ; float({int}) ; {float} - {float} ; abs({float})",
+    }.items()
+}
+# doubled braces stand for themselves in a template
+_FORMS["dict[str, int]"] = [
+    lambda b, d: "{w: len(w) for w in " + b.expression("list[str]", d) + "}",
+    lambda b, d: "dict(" + b.expression("dict[str, int]", d) + ")",
+    lambda b, d: "{k: v + " + str(b.rng.randint(1, 9)) + " for k, v in " + b.expression("dict[str, int]", d) + ".items()}",
+    lambda b, d: "{c: i for i, c in enumerate(" + b.expression("str", d) + ")}",
+]
+
+
+def random_program(rng: random.Random) -> Program:
+    """A function of random statements over one to three typed parameters."""
+    builder = _Builder(rng)
+    parameters: list[Parameter] = []
+    for _ in range(rng.choice((1, 1, 2, 2, 3))):
+        kind = rng.choice(_TYPES)
+        name = names.argument_name(rng, kind)
+        if name in builder.scope or name in _RESERVED:
+            name = f"{name}{len(parameters) + 1}"
+        builder.scope[name] = kind
+        parameters.append(Parameter(name, kind, has_default=False))
+    returns = rng.choice(_TYPES)
+    lines: list[str] = []
+    if rng.random() < 0.25:
+        exception = rng.choice(("ValueError", "TypeError", "KeyError", "RuntimeError", "IndexError"))
+        lines += [f"if {builder.expression('bool', 1)}:", f"    raise {exception}({' '.join(names.word(rng) for _ in range(2))!r})"]
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        kind = rng.choice(_TYPES)
+        local = names.argument_name(rng, kind)
+        if local in builder.scope or local in _RESERVED:
+            continue
+        form = rng.random()
+        if form < 0.6:
+            lines.append(f"{local} = {builder.expression(kind, 2)}")
+        elif form < 0.8:
+            kind = "int"
+            lines += [f"{local} = {builder.constant('int')}", f"for x in {builder.expression('list[int]', 1)}:"]
+            lines += [f"    if x > {rng.randint(0, 5)}:", f"        {local} += x"] if rng.random() < 0.5 else [f"    {local} += x"]
+        else:
+            lines += [f"if {builder.expression('bool', 1)}:", f"    {local} = {builder.expression(kind, 1)}"]
+            lines += ["else:", f"    {local} = {builder.expression(kind, 1)}"]
+        builder.scope[local] = kind
+    if rng.random() < 0.4:
+        lines += [f"if {builder.expression('bool', 1)}:", f"    return {builder.expression(returns, 1)}"]
+    lines.append(f"return {builder.expression(returns, 2)}")
+    name = names.function_name(rng)
+    annotated = rng.random() < 0.6
+    signature = ", ".join(f"{p.name}: {p.kind}" if annotated else p.name for p in parameters)
+    body = "\n".join("    " + line for line in lines)
+    return Program(f"def {name}({signature}):\n{body}\n", names.module_name(rng), name, tuple(parameters))
+
+
+def program(rng: random.Random, functions: list[str], classes: list[str]) -> Program:
+    """One program: one in eight a class, three in eight random, else a family varied."""
+    pick = rng.random()
+    if pick < 0.12 and classes:
+        made = from_class_family(rng, rng.choice(classes))
+    elif pick < 0.5:
+        made = random_program(rng)
+    else:
+        made = from_function_family(rng, rng.choice(functions))
+    return replace(made, source=_double_quoted(made.source)) if rng.random() < 0.7 else made
+
+
+def _double_quoted(source: str) -> str:
+    """``ast.unparse`` writes single quotes; most people write double ones."""
+    changed = re.sub(r"'([^'\"\\\n{}]*)'", r'"\1"', source)
+    try:
+        return changed if ast.dump(ast.parse(changed)) == ast.dump(ast.parse(source)) else source
+    except SyntaxError:
+        return source
+
+
+def split_families() -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
+    """((train functions, classes), (dev functions, classes)): every eighth family is kept for dev."""
+    functions, classes = families.functions(), families.classes()
+    return (
+        ([f for i, f in enumerate(functions) if i % 8 != 7], [c for i, c in enumerate(classes) if i % 8 != 7]),
+        ([f for i, f in enumerate(functions) if i % 8 == 7], [c for i, c in enumerate(classes) if i % 8 == 7]),
+    )

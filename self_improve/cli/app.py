@@ -1,0 +1,139 @@
+"""``testing-crew``: the command line. Heavy imports happen inside the commands, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from self_improve.cli import traces
+
+if TYPE_CHECKING:
+    from testing_crew.config import LoadedConfig
+
+app = typer.Typer(
+    name="testing-crew",
+    help="Writes pytest files for your own Python code, runs them, and repairs them from what pytest said.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(traces.app, name="traces")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Model = Annotated[str | None, typer.Option("--model", help="A model tag; the configured one if not given.")]
+
+
+@app.command()
+def write(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Python files, or the folder of a package.")],
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the test files; the project's own tests/ if not given.")] = None,
+    max_iterations: Annotated[int | None, typer.Option(min=1, help="Rounds at most, the first file included.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite test files that exist.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a test file for each PATH. Exit code 0: all accepted; 1: not all; 2: something to mend first."""
+    from self_improve.cli.write import write_tests
+
+    raise typer.Exit(write_tests(paths, _load(paths[0]), model, out, max_iterations, force, as_json))
+
+
+@app.command()
+def check(
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file.")],
+    target: Annotated[Path, typer.Option(help="The file that it tests.")],
+    as_json: Json = False,
+) -> None:
+    """Run a test file in the sandbox: does it hold, and does it check anything? Exit code 0: accepted; 1: not."""
+    from self_improve.cli.check import print_report
+    from testing_crew.check import check_file
+    from testing_crew.crew import runner_for
+
+    config = _load(target).config
+    report = check_file(test, target, runner_for(config), config.interpreter)
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_report(test, target, report)
+    raise typer.Exit(0 if report["accepted"] else 1)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the model tags that can be used now."""
+    from self_improve.cli.models import list_models
+
+    list_models(_load(Path.cwd()), as_json)
+
+
+@app.command()
+def use(tag: Annotated[str, typer.Argument(help="The model tag to use from now on.")]) -> None:
+    """Swap the model tag in the project's configuration."""
+    from testing_crew import config
+
+    change = config.use(tag, Path.cwd())
+    typer.echo(f"{change.file}: model {change.before or 'not set'} → {change.after}; back with: testing-crew rollback")
+
+
+@app.command()
+def rollback() -> None:
+    """Put the model tag back that was used before."""
+    from testing_crew import config
+
+    change = config.rollback(Path.cwd())
+    typer.echo(f"{change.file}: model {change.before} → {change.after or 'not set'}")
+
+
+@app.command()
+def trust() -> None:
+    """Allow what this project's own configuration says about servers, interpreters and model files."""
+    from testing_crew import config
+
+    loaded = config.load(Path.cwd(), check_trust=False)
+    allowed = config.trust(loaded)
+    typer.echo("\n".join(["allowed:", *(f"  {line}" for line in allowed)]) if allowed else "nothing here needs your word")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is reachable, what is missing and how to get it."""
+    from self_improve.cli.doctor import examine
+
+    raise typer.Exit(examine(_load(Path.cwd()), as_json))
+
+
+def _load(near: Path) -> LoadedConfig:
+    from testing_crew import config
+
+    return config.load(near if near.is_dir() else near.resolve().parent)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; an error that a person can mend is told in plain words, with exit code 2."""
+    from testing_crew.errors import TestingCrewError
+    from trace_logger.errors import TraceStoreError
+
+    try:
+        app(args=argv, standalone_mode=True)
+    except (TestingCrewError, TraceStoreError) as error:
+        _say_error(error)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of our output has seen enough
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, and running again carries on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _say_error(error: Any) -> None:
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""``testing-crew write``: test files for files and packages, with live progress, a table at the end, and JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testing_crew import code as code_under_test
+from testing_crew import snippet
+from testing_crew.errors import GenerationFailed, UserMistake
+from testing_crew.job import Job, Target, file_target
+
+if TYPE_CHECKING:
+    from testing_crew.config import LoadedConfig
+    from testing_crew.crew import TestingCrew
+    from trace_logger.records import PytestRun
+
+_SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One file to write tests for, and where they go."""
+
+    path: Path
+    target: Target
+    test_file: Path
+
+
+@dataclass
+class Result:
+    """What came of one file."""
+
+    planned: Planned
+    verdict: str
+    accepted: bool
+    reasons: list[str]
+    iterations: int
+    trace_id: str | None
+    written: bool
+    seconds: float
+    units: list[dict[str, Any]] = field(default_factory=list)
+    coverage: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        """The form that ``--json`` prints."""
+        return {
+            "target": str(self.planned.path),
+            "test_file": str(self.planned.test_file) if self.written else None,
+            "verdict": self.verdict,
+            "accepted": self.accepted,
+            "reasons": self.reasons,
+            "iterations": self.iterations,
+            "trace_id": self.trace_id,
+            "coverage": self.coverage,
+            "seconds": round(self.seconds, 2),
+            "units": self.units,
+        }
+
+
+def write_tests(
+    paths: list[Path],
+    loaded: LoadedConfig,
+    model: str | None,
+    out: Path | None,
+    max_iterations: int | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Do all of it; returns the exit code. Everything that can be wrong with the call is found before a model is asked."""
+    from rich.console import Console
+
+    from testing_crew.crew import TestingCrew
+
+    config = loaded.config
+    planned = plan(paths, out, config.tests_dir, config.interpreter, force)
+    console = Console(stderr=True, quiet=as_json)
+    with console.status("opening the model"):
+        crew = TestingCrew(model, max_iterations or config.max_iterations, config.target_coverage, config=config)
+    console.print(f"model [bold]{crew.model}[/] (revision {crew.backend.revision})")
+    results: list[Result] = []
+    failure: GenerationFailed | None = None
+    with crew.recorder("write") as recorder:
+        if recorder.notice:
+            console.print(f"[dim]{recorder.notice}[/]")
+        for one in planned:
+            try:
+                results.append(_write_one(crew, recorder, one, console))
+            except GenerationFailed as error:
+                failure = error  # the model is gone: what is finished is kept, and the rest waits for it
+                break
+    if as_json:
+        print(json.dumps({"model": crew.model, "results": [r.json() for r in results]}, indent=2))
+    else:
+        print_table(results)
+    if failure is not None:
+        raise failure
+    return 0 if all(r.accepted for r in results) else 1
+
+
+# ---- what is to be done ----
+
+
+def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool) -> list[Planned]:
+    """Every file to write tests for. Raises UserMistake for a path that is missing, empty or broken, a test file that is
+    there already, and a folder that cannot be written."""
+    from testing_crew.crew import interpreter_for
+
+    planned: list[Planned] = []
+    taken: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise UserMistake(f"no such file or folder: {path}")
+        for file in _files(path) if path.is_dir() else [path]:
+            target = file_target(file, interpreter_for(interpreter, file))
+            test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
+            taken[test_file] = file
+            planned.append(Planned(file, target, test_file))
+    there = [str(p.test_file) for p in planned if p.test_file.exists()]
+    if there and not force:
+        raise UserMistake(f"already there: {', '.join(there)}", hint="--force overwrites; --out DIR writes elsewhere")
+    for folder in {p.test_file.parent for p in planned}:
+        _must_be_writable(folder)
+    return planned
+
+
+def _files(folder: Path) -> list[Path]:
+    """The modules of a package folder that have something to test."""
+    found = [
+        file
+        for file in sorted(folder.rglob("*.py"))
+        if not _SKIPPED_FOLDERS & set(file.relative_to(folder).parts[:-1])
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not file.name.startswith("test_")
+        and file.name not in ("conftest.py", "setup.py")
+        and code_under_test.find_units(code_under_test.parse_source(_read(file), str(file)))
+    ]
+    if not found:
+        raise UserMistake(f"{folder}: no Python file with a function or class in it")
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMistake(f"{file} cannot be read as Python source: {error}") from None
+
+
+def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:
+    """``test_NAME.py``, with the names of enough folders before NAME to be told from the other files of this call."""
+    parts = [p for p in (*file.resolve().parent.parts, file.stem) if p != "__init__"]
+    name = parts[-1]
+    for part in reversed(parts[:-1]):
+        candidate = (folder / f"test_{snippet.plain_name(name)}.py").resolve()
+        if candidate not in taken or taken[candidate].resolve() == file.resolve():
+            return candidate
+        name = f"{part}_{name}"
+    return (folder / f"test_{snippet.plain_name(name)}.py").resolve()
+
+
+def _must_be_writable(folder: Path) -> None:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError(20, "not a folder", str(existing))
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserMistake(f"cannot write to {existing}: {error.strerror}", hint="--out DIR writes elsewhere") from None
+
+
+# ---- doing it ----
+
+
+def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any) -> Result:
+    started = time.monotonic()
+    job = crew.job(planned.target, recorder)
+    if recorder.resumed:
+        console.print(f"carrying on with {planned.path}: {recorder.resumed} attempts were finished before it was stopped")
+    event: dict[str, Any] = {}
+    with _progress(console, planned.path, len(job.loops)) as show:
+        for event in crew.events(job):
+            show(event, job)
+    tests = job.tests(accepted_only=True)
+    run, accepted = event["run"], event["success"]
+    reasons = list(event["reasons"])
+    written = False
+    if tests and not accepted and len(job.loops) > 1:
+        run, written = _accepted_part(crew, job, tests)
+        if not written:
+            reasons.append(f"merged_file:{run.verdict}")
+    elif tests and accepted:
+        written = True
+    if written:
+        _write_file(planned, tests, crew.model, recorder.trace_id)
+    recorder.finish(accepted, str(planned.test_file) if written else None)
+    return Result(
+        planned,
+        run.verdict,
+        accepted,
+        reasons,
+        event["iterations"],
+        recorder.trace_id,
+        written,
+        time.monotonic() - started,
+        [_unit(loop) for loop in job.loops],
+        run.coverage.line,
+    )
+
+
+def _accepted_part(crew: TestingCrew, job: Job, tests: str) -> tuple[PytestRun, bool]:
+    """Where some units were not accepted, the file holds those that were, if it stands as a whole."""
+    run = crew.runner.run(job.whole(), tests, files=job.target.files)
+    return run, run.passed
+
+
+def _unit(loop: Any) -> dict[str, Any]:
+    best = loop.best
+    return {
+        "unit": loop.unit,
+        "verdict": best.run.verdict if best else "no_tests",
+        "accepted": bool(best and best.accepted),
+        "reasons": list(best.reasons) if best else [loop.gave_up],
+        "iterations": len(loop.attempts),
+        "tests": len(best.run.cases) if best else 0,
+        "coverage": best.run.coverage.line if best else None,
+        "failure_log": best.failure_log.splitlines() if best and not best.accepted else [],
+    }
+
+
+def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) -> None:
+    """Write the test file in one step: it is there whole or not at all."""
+    file = planned.test_file
+    text = tests
+    if planned.target.is_snippet:
+        text = snippet.attach_loader(tests, planned.path.resolve(), file, planned.target.units[0].module)
+    header = f"# Written by testing-crew with {model}" + (f"; trace {trace_id}" if trace_id else "") + "\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, suffix=".tmp", delete=False) as temporary:
+            temporary.write(header + text)
+        os.chmod(temporary.name, 0o644)
+        os.replace(temporary.name, file)
+    except OSError as error:
+        raise UserMistake(f"cannot write {file}: {error.strerror}", hint="--out DIR writes elsewhere") from None
+
+
+# ---- telling it ----
+
+
+@contextmanager
+def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(str(path), total=total)
+
+        def show(event: dict[str, Any], job: Job) -> None:
+            if event["type"] == "iteration_start":
+                bar.update(task, description=f"{path.name}: round {event['iteration']}, units accepted")
+            if event["type"] == "unit_complete" and event["attempt"] is not None:
+                attempt = event["attempt"]
+                mark = "[green]accepted[/]" if attempt.accepted else f"[yellow]{attempt.run.verdict}[/]"
+                bar.console.print(f"  {attempt.unit}: round {attempt.iteration} ({attempt.kind}) {mark}", highlight=False)
+            bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
+
+        yield show
+
+
+def print_table(results: list[Result]) -> None:
+    """The summary: a line for each unit, and the files."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("file", "unit", "verdict", "accepted", "rounds", "tests", "lines covered", "why not")
+    for result in results:
+        for unit in result.units:
+            why = unit["failure_log"][:1] if unit["failure_log"] else unit["reasons"][:1]
+            table.add_row(
+                result.planned.path.name,
+                unit["unit"],
+                unit["verdict"],
+                "[green]yes[/]" if unit["accepted"] else "[red]no[/]",
+                str(unit["iterations"]),
+                str(unit["tests"]),
+                "" if unit["coverage"] is None else f"{unit['coverage']:.0%}",
+                "" if unit["accepted"] else _shorten(str(why[0]) if why else ""),
+            )
+    console.print(table)
+    for result in results:
+        count = sum(u["accepted"] for u in result.units)
+        where = f"→ {result.planned.test_file}" if result.written else "→ no file written: nothing was accepted"
+        kept = f" (trace {result.trace_id})" if result.trace_id else ""
+        console.print(f"{result.planned.path}: {count} of {len(result.units)} units accepted {where}{kept}", soft_wrap=True)
+
+
+def _shorten(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text if len(text) <= 60 else text[:57] + "...")

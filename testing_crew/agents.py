@@ -1,0 +1,177 @@
+"""The one door to CrewAI: our model as its LLM, the agents that write and repair, and the tools for people's own crews."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+# Nothing leaves the machine: CrewAI reads these when it is imported, so they are set before.
+for _name, _value in {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_DISABLE_TRACKING": "true",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "OTEL_SDK_DISABLED": "true",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from crewai import Agent, Crew, Process, Task  # noqa: E402
+from crewai.llms.base_llm import BaseLLM  # noqa: E402
+from crewai.tools import BaseTool  # noqa: E402
+from pydantic import BaseModel, Field, PrivateAttr  # noqa: E402
+
+from testing_crew.backends.base import Backend, Completion, Sampling  # noqa: E402
+from trace_logger.records import AttemptKind  # noqa: E402
+
+T = TypeVar("T")
+
+
+class PromptLLM(BaseLLM):
+    """A backend as a CrewAI model. The task's description is the prompt; the persona around it never reaches the model."""
+
+    llm_type: str = "testing_crew"
+    _backend: Backend = PrivateAttr()
+    _sampling: Sampling = PrivateAttr(default_factory=Sampling)
+    _completion: Completion | None = PrivateAttr(default=None)
+    _error: Exception | None = PrivateAttr(default=None)
+
+    @classmethod
+    def over(cls, backend: Backend) -> PromptLLM:
+        """A model that asks ``backend``."""
+        made = cls(model=backend.tag, provider="testing_crew")
+        made._backend = backend
+        return made
+
+    def call(
+        self,
+        messages: Any,
+        tools: Any = None,
+        callbacks: Any = None,
+        available_functions: Any = None,
+        from_task: Any = None,
+        from_agent: Any = None,
+        response_model: Any = None,
+    ) -> str:
+        """Answer the task's own text."""
+        prompt = from_task.description if from_task is not None else _last_text(messages)
+        try:
+            self._completion = self._backend.complete(prompt, self._sampling)
+        except Exception as error:
+            self._error = error
+            raise
+        # CrewAI takes an empty answer for a fault of the provider and asks again; to us it is an answer without code.
+        return self._completion.text or "\n"
+
+    def answer(self, kickoff: Callable[[], Any], sampling: Sampling) -> Completion:
+        """Run a crew whose model this is and return what the backend said, or raise what it raised."""
+        self._sampling, self._completion, self._error = sampling, None, None
+        try:
+            _off_the_loop(kickoff)
+        except Exception:
+            if self._error is not None:
+                raise self._error from None
+            raise
+        assert self._completion is not None
+        return self._completion
+
+    def supports_function_calling(self) -> bool:
+        """No: tools are for people's own crews."""
+        return False
+
+    def supports_stop_words(self) -> bool:
+        """No: a stop word of CrewAI's would cut a test file."""
+        return False
+
+    def get_context_window_size(self) -> int:
+        """The backend checks the length itself and says so; CrewAI must not shorten the prompt before that."""
+        return 10**9
+
+    def get_input_tokens_count(self, messages: Any, tools: Any = None, response_model: Any = None) -> int:
+        """Tokens of the prompt where the backend can count them, else 0."""
+        return self._backend.count_tokens(_last_text(messages)) or 0
+
+
+def _last_text(messages: Any) -> str:
+    return messages if isinstance(messages, str) else str(messages[-1].get("content", ""))
+
+
+def _off_the_loop(work: Callable[[], T]) -> T:
+    """Run ``work`` here, or in a thread of its own where an event loop runs: CrewAI refuses to block one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+class AgentWriter:
+    """Two CrewAI agents over one model: one writes first files and further tests, the other repairs."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.tag = backend.tag
+        self.revision = backend.revision
+        self._llm = PromptLLM.over(backend)
+        self._writer = self._agent("Test writer", "Write a pytest file for the code under test")
+        self._repairer = self._agent("Test repairer", "Mend the tests that failed, from what pytest said")
+
+    def _agent(self, role: str, goal: str) -> Agent:
+        return Agent(
+            role=role,
+            goal=goal,
+            backstory="You know the code only from what you are shown.",
+            llm=self._llm,
+            allow_delegation=False,
+            max_retry_limit=0,
+            verbose=False,
+        )
+
+    def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
+        """Answer ``prompt`` by a crew of one agent and one task. Raises GenerationFailed when the backend does."""
+        agent = self._repairer if kind == "repair" else self._writer
+        task = Task(description=prompt, expected_output="A pytest file, raw", agent=agent)
+        crew = Crew(agents=[agent], tasks=[task], process=Process.sequential, verbose=False, tracing=False)
+        return self._llm.answer(crew.kickoff, sampling)
+
+
+class _Code(BaseModel):
+    target_code: str = Field(description="The Python source to be tested, word for word")
+    target_file: str = Field(default="snippet.py", description="The file that the source stands in, if any")
+
+
+class _CodeAndTests(_Code):
+    test_code: str = Field(description="The whole pytest file, word for word")
+
+
+class WriteTestsTool(BaseTool):
+    """For people's own crews: writes and repairs a pytest file and returns it with its verdict, as JSON."""
+
+    name: str = "write_tests"
+    description: str = "Write a pytest file for Python code, run it, and repair it until it passes and checks something."
+    args_schema: type[BaseModel] = _Code
+    model: str | None = None
+    max_iterations: int = 3
+
+    def _run(self, target_code: str, target_file: str = "snippet.py") -> str:
+        from testing_crew.crew import TestingCrew
+
+        crew = TestingCrew(self.model, self.max_iterations)
+        last = list(crew.run(target_code, target_file))[-1]
+        return json.dumps({key: last[key] for key in ("success", "iterations", "message", "final_tests", "trace_id")})
+
+
+class CheckTestsTool(BaseTool):
+    """For people's own crews: runs a pytest file in the sandbox and says whether it holds and checks something, as JSON."""
+
+    name: str = "check_tests"
+    description: str = "Run a pytest file against its code in a sandbox: verdict, whether it is accepted, and the failures."
+    args_schema: type[BaseModel] = _CodeAndTests
+
+    def _run(self, test_code: str, target_code: str, target_file: str = "snippet.py") -> str:
+        from testing_crew.check import check_source
+
+        return json.dumps(check_source(test_code, target_code, target_file))

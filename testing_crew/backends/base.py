@@ -1,0 +1,75 @@
+"""What every backend is: a prompt goes in, a completion comes out, and it says exactly what served it."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MIN_ANSWER = 64  # tokens; with less room than this no test file fits, so the prompt counts as too long
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(Settings):
+    """How the next token is chosen. Nothing else shapes the choice: no top-k, no penalties, on every backend."""
+
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+    seed: int = Field(default=0, ge=0, lt=2**32 - 1)  # llama.cpp reads 2**32 - 1 as "any seed"
+    max_tokens: int = Field(default=1024, ge=1)
+    stop: tuple[str, ...] = ()
+
+
+class ModelConfig(Settings):
+    """Where and how a model is served; the ``[server]`` table of ``testing_crew.toml``."""
+
+    base_url: str | None = None
+    api: Literal["auto", "chat", "completions"] = "auto"
+    timeout_seconds: float = Field(default=600.0, gt=0.0)
+    max_context: int = Field(default=8192, ge=256)
+
+
+class Completion(Settings):
+    """One answer. A count is None where the server does not give it."""
+
+    text: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish: Literal["stop", "length"]
+    seconds: float
+
+
+class Backend(Protocol):
+    """One model, ready to answer. It is opened once and reused; ``close`` frees what it holds."""
+
+    @property
+    def tag(self) -> str:
+        """The tag that it was opened by."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """What is really served: twelve digits of the file's sha256 or of Ollama's digest, or a server's model id."""
+        ...
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens prompt and answer may have together, where it is known."""
+        ...
+
+    def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """Continue ``prompt``, to which nothing is added but the model's own chat template, if it has one."""
+        ...
+
+    def count_tokens(self, text: str) -> int | None:
+        """How many tokens ``text`` has, or None where only the server knows."""
+        ...
+
+    def close(self) -> None:
+        """Free the model or the connection; calling it twice is harmless."""
+        ...

@@ -1,0 +1,263 @@
+"""GGUF models through llama.cpp, in this process: ``embedded``, ``gguf:PATH`` and ``local/NAME:VERSION``."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import functools
+import hashlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
+from testing_crew.backends.gguf import BadGGUF, Header, read_header
+from testing_crew.backends.ref import ModelRef
+from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
+from trace_logger.workspace import workspace
+
+MEND_EMBEDDED = "build it: runs/embedded.sh"
+MEND_FILE = "fetch or export the file again"
+_LOG_ERROR = 3  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
+
+
+def embedded_file() -> Path:
+    """Where the model that ships with the package lies."""
+    return Path(__file__).parents[1] / "embedded" / "model.gguf"
+
+
+def registry() -> Path:
+    """Return the folder of the workspace's own models, laid out as NAME/VERSION/model.gguf."""
+    return workspace() / "models"
+
+
+def registered() -> list[str]:
+    """List the tags of the workspace's own models."""
+    files = sorted(registry().glob("*/*/model.gguf"))
+    return [f"local/{file.parts[-3]}:{file.parts[-2]}" for file in files]
+
+
+def model_file(ref: ModelRef) -> Path:
+    """Find the file that ``ref`` names, or raise an error that says what exists instead."""
+    if ref.kind == "embedded":
+        if not embedded_file().is_file():
+            raise BackendUnavailable("the embedded model is not in this installation", hint=MEND_EMBEDDED)
+        return embedded_file()
+    if ref.kind == "local":
+        path = registry() / ref.name / ref.label / "model.gguf"
+        if not path.is_file():
+            there = ", ".join(registered()) or "none yet"
+            raise UnknownModel(f"the registry has no {ref.tag}", hint=f"its models: {there}")
+        return path
+    path = Path(ref.name).expanduser()
+    if not path.exists():
+        raise UnknownModel(f"there is no file {path}", hint="gguf: is followed by the path of a GGUF file")
+    return path
+
+
+class _Engine:
+    """The library, and the last things it complained of; it would print them, and its callback must not be freed."""
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+        self.complaints: deque[str] = deque(maxlen=20)
+        self._callback = library.llama_log_callback(self._hear)
+        library.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _hear(self, level: int, text: bytes, _: Any) -> None:
+        if level == _LOG_ERROR:
+            self.complaints.append(text.decode("utf-8", "replace").strip())
+
+
+@functools.cache
+def _engine() -> _Engine:
+    # Idle OpenMP threads spin by default, and on a busy machine they take the cores that decoding needs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import llama_cpp
+    except ImportError as error:
+        raise BackendUnavailable(
+            "llama-cpp-python is not installed", hint="pip install 'testing-crew[local]'"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise BackendUnavailable(
+            f"llama-cpp-python is installed but does not load: {first_line}",
+            hint="pip install --force-reinstall --no-cache-dir 'testing-crew[local]'",
+        ) from error
+    return _Engine(llama_cpp)
+
+
+def _threads() -> int:
+    """Count the cores that this process may use, which in a container are fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _check(path: Path, mend: str) -> Header:
+    try:
+        header = read_header(path)
+    except BadGGUF as error:
+        raise BackendUnavailable(f"{path} cannot be loaded: {error}", hint=mend) from error
+    except OSError as error:
+        raise BackendUnavailable(f"{path} cannot be read: {error.strerror}", hint=mend) from error
+    blocks = header.number("block_count")
+    in_parts = header.metadata.get("split.count", 1) != 1
+    if blocks and not in_parts and not any(name.startswith(f"blk.{blocks - 1}.") for name in header.shapes):
+        # llama.cpp aborts on some wrong counts instead of refusing the file.
+        raise BackendUnavailable(f"{path} cannot be loaded: it says {blocks} layers and has fewer", hint=mend)
+    return header
+
+
+class LlamaBackend:
+    """One GGUF file, loaded once; the keys and values of a prompt's beginning are kept from one call to the next."""
+
+    def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
+        self.tag = ref.tag
+        self._lock = threading.Lock()  # a llama.cpp context serves one caller at a time
+        self._path = model_file(ref)
+        mend = MEND_EMBEDDED if ref.kind == "embedded" else MEND_FILE
+        header = _check(self._path, mend)
+        self.context: int = min(header.number("context_length") or config.max_context, config.max_context)
+        self._engine = _engine()
+        self._llama: Any = self._load(mend)
+        self._vocab = self._engine.library.llama_model_get_vocab(self._llama.model)
+        # Our own models are trained on the bare text; a template left in their metadata is their base model's.
+        self._chat = self._formatter(header.chat_template) if ref.kind == "gguf" else None
+
+    @functools.cached_property
+    def revision(self) -> str:
+        """The first twelve digits of the file's sha256."""
+        digest = hashlib.sha256()
+        with self._path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()[:12]
+
+    def _load(self, mend: str) -> Any:
+        threads = _threads()
+        self._engine.complaints.clear()
+        try:
+            return self._engine.library.Llama(
+                str(self._path), n_ctx=self.context, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
+        except Exception as error:  # the file decides what goes wrong: a template, a text that is not UTF-8, its shapes
+            why = self._engine.complaints[0] if self._engine.complaints else str(error)
+            raise BackendUnavailable(f"{self._path} cannot be loaded: llama.cpp says: {why}", hint=mend) from error
+
+    def _formatter(self, template: str | None) -> Any:
+        if template is None:
+            return None
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+        library = self._engine.library
+        texts = {
+            name: library.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace") if token >= 0 else ""
+            for name, token in (
+                ("bos_token", library.llama_vocab_bos(self._vocab)),
+                ("eos_token", library.llama_vocab_eos(self._vocab)),
+            )
+        }
+        return Jinja2ChatFormatter(template, **texts)
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._open().tokenize(text.encode("utf-8", "replace"), add_bos=False, special=True))
+
+    def _open(self) -> Any:
+        if self._llama is None:
+            raise GenerationFailed(f"{self.tag} was closed")
+        return self._llama
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """Return the very tokens that the model is given for ``prompt``."""
+        if self._chat is not None:
+            try:
+                rendered = self._chat(messages=[{"role": "user", "content": prompt}]).prompt
+            except Exception as error:  # a template is code that came with the file; it may raise anything
+                raise GenerationFailed(f"the chat template of {self.tag} fails: {error}") from error
+            return self._tokens(rendered)  # a template writes its own first token, as transformers has it
+        tokens = self._tokens(prompt)
+        library = self._engine.library
+        if library.llama_vocab_get_add_bos(self._vocab):
+            tokens.insert(0, library.llama_vocab_bos(self._vocab))
+        return tokens
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens ``text`` has by itself."""
+        with self._lock:
+            return len(self._tokens(text))
+
+    def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """Continue ``prompt``; see ``Backend.complete``."""
+        started = time.monotonic()
+        with self._lock:
+            llama = self._open()
+            tokens = self.prompt_tokens(prompt)
+            room = self.context - len(tokens)
+            if room < min(sampling.max_tokens, MIN_ANSWER):
+                raise PromptTooLong(
+                    f"the prompt has {len(tokens)} tokens, and {self.tag} takes {self.context} with the answer",
+                    hint="give it a smaller function or class, or use a model with a longer context",
+                )
+            answer, count, finish = b"", 0, "length"
+            longest_stop = max((len(stop.encode()) for stop in sampling.stop), default=0)
+            try:
+                for piece in self._pieces(llama, tokens, sampling):
+                    if piece is None:
+                        finish = "stop"
+                        break
+                    seen = max(0, len(answer) - longest_stop)
+                    answer += piece
+                    count += 1
+                    cut = [at for stop in sampling.stop if (at := answer.find(stop.encode(), seen)) >= 0]
+                    if cut:
+                        answer, finish = answer[: min(cut)], "stop"
+                        break
+                    if count == min(sampling.max_tokens, room):
+                        break
+            except RuntimeError as error:
+                llama.reset()
+                raise GenerationFailed(f"llama.cpp failed while generating: {error}") from error
+        # The decoder keeps back the first bytes of a letter that the limit cut in two.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(answer)
+        reason: Literal["stop", "length"] = "stop" if finish == "stop" else "length"
+        seconds = time.monotonic() - started
+        return Completion(text=text, prompt_tokens=len(tokens), completion_tokens=count, finish=reason, seconds=seconds)
+
+    def _pieces(self, llama: Any, tokens: list[int], sampling: Sampling) -> Iterator[bytes | None]:
+        """Yield the bytes of each new token, and None at the end of the text."""
+        library = self._engine.library
+        llama.set_seed(sampling.seed)
+        greedy = sampling.temperature == 0.0
+        for token in llama.generate(
+            tokens,
+            temp=sampling.temperature,
+            top_p=1.0 if greedy else sampling.top_p,
+            top_k=1 if greedy else 0,
+            min_p=0.0,
+            repeat_penalty=1.0,
+        ):
+            yield None if library.llama_vocab_is_eog(self._vocab, token) else self._piece(token)
+
+    def _piece(self, token: int) -> bytes:
+        # llama-cpp-python's own detokenize gives every token 32 bytes, and a run of spaces in code may be longer.
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            written = self._engine.library.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if written >= 0:
+                return buffer.raw[:written]
+            size = -written
+
+    def close(self) -> None:
+        """Free the model."""
+        with self._lock:
+            if self._llama is not None:
+                self._llama.close()
+                self._llama = None

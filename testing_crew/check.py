@@ -1,0 +1,62 @@
+"""Check a test file that somebody has: run it, judge it, and say so in the words of ``testing-crew check --json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from testing_crew import code as code_under_test
+from testing_crew import snippet
+from testing_crew.crew import interpreter_for
+from testing_crew.errors import UserMistake
+from testing_crew.failures import failure_log
+from testing_crew.job import Target, file_target, target_for
+from testing_crew.mend import mend
+from testing_crew.runner.gate import judge
+from testing_crew.runner.run import Runner
+from trace_logger.records import CodeUnderTest, PytestRun
+
+
+def _whole(target: Target) -> CodeUnderTest:
+    unit = target.units[0]
+    return unit if len(target.units) == 1 else unit.model_copy(update={"unit": None})
+
+
+def report(run: PytestRun, accepted: bool, reasons: tuple[str, ...]) -> dict[str, Any]:
+    """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, failures, sandbox}``.
+
+    ``mutants`` is null: they come with the runner's own issue.
+    """
+    return {
+        "verdict": run.verdict,
+        "accepted": accepted,
+        "reasons": list(reasons),
+        "coverage": {"line": run.coverage.line, "branch": run.coverage.branch},
+        "mutants": None,
+        "cases": {"passed": run.count("passed"), "failed": run.count("failed"), "error": run.count("error")},
+        "failures": failure_log(run).splitlines(),
+        "sandbox": run.sandbox,
+    }
+
+
+def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None = None) -> dict[str, Any]:
+    """Run the test file ``test``, where it stands, against the file ``target``. Raises UserMistake when either cannot be used."""
+    if not test.is_file():
+        raise UserMistake(f"no such test file: {test}")
+    found = file_target(target, interpreter_for(interpreter, target))
+    tests = test.read_text(encoding="utf-8", errors="replace")
+    code_under_test.parse_source(tests, str(test))
+    whole = _whole(found)
+    if whole.path is None:
+        whole = whole.model_copy(update={"path": str(target.resolve())})
+    run = runner.check(test.resolve(), whole)
+    return report(run, *judge(whole, tests, run))
+
+
+def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
+    """Run test text against code text."""
+    target = target_for(code, file, interpreter_for(None, Path(file)))
+    whole = _whole(target)
+    text = mend(snippet.detach(tests), whole).tests
+    run = Runner().run(whole, text, files=target.files)
+    return report(run, *judge(whole, text, run))

@@ -1,0 +1,189 @@
+"""Code under test: which functions and classes a file has, how it is imported, and what of it a model is shown."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing_crew.errors import UserMistake
+from trace_logger.records import CodeUnderTest
+
+MODULE_LINE = "# module: "
+SHOWN_CHARS = 6000  # room for a unit with its helpers; a unit that is longer by itself is shown whole
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A top-level function or class of a module; lines are 1-based and inclusive, decorators counted in."""
+
+    name: str
+    first_line: int
+    last_line: int
+    is_class: bool
+
+
+_Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The module's statements, those under a top-level if, try or with included."""
+    found: list[ast.stmt] = []
+    for node in body:
+        found.append(node)
+        for inner in ("body", "orelse", "finalbody", "handlers"):
+            if isinstance(node, (ast.If, ast.Try, ast.With, ast.ExceptHandler)) and hasattr(node, inner):
+                found += _statements(getattr(node, inner))
+    return found
+
+
+def parse_source(source: str, name: str) -> ast.Module:
+    """The syntax tree of ``source``; raises UserMistake naming the file and line when it does not parse."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UserMistake(f"{name}{where}: not valid Python: {text}", hint="mend the syntax error first") from None
+
+
+def find_units(tree: ast.Module) -> list[Unit]:
+    """The functions and classes that tests are written for: the public ones, or all when none is public."""
+    found: dict[str, Unit] = {}
+    for node in _statements(tree.body):
+        if isinstance(node, _Definition):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found[node.name] = Unit(node.name, first, node.end_lineno or first, isinstance(node, ast.ClassDef))
+    every = sorted(found.values(), key=lambda u: u.first_line)
+    return [u for u in every if not u.name.startswith("_")] or every
+
+
+def _bound_names(node: ast.stmt) -> set[str]:
+    """The module-level names that a statement binds."""
+    if isinstance(node, _Definition):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return set()
+
+
+def _used_names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _text(lines: list[str], node: ast.stmt) -> str:
+    first = node.lineno
+    if isinstance(node, _Definition):
+        first = min([first, *(d.lineno for d in node.decorator_list)])
+    return "\n".join(lines[first - 1 : node.end_lineno])
+
+
+def _import_text(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> str:
+    names = [a for a in node.names if (a.asname or a.name).split(".")[0] in wanted]
+    kept = ast.copy_location(type(node)(**{**dict(ast.iter_fields(node)), "names": names}), node)
+    return ast.unparse(kept)
+
+
+def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CHARS) -> str:
+    """What a model is shown of ``source``: the module's name, then the unit with the imports, constants and helpers it uses.
+
+    Helpers are left out, the furthest first, where the whole would exceed ``max_chars`` characters. With no unit, the
+    whole source is shown.
+    """
+    header = f"{MODULE_LINE}{module}\n"
+    if unit is None:
+        return header + source.strip() + "\n"
+    lines = source.splitlines()
+    statements = _statements(ast.parse(source).body)
+    by_name: dict[str, ast.stmt] = {}
+    for node in statements:
+        for name in _bound_names(node):
+            by_name[name] = node
+    target = by_name[unit]
+    wanted, queue = {unit}, [unit]
+    kept: list[ast.stmt] = [target]
+    size = len(_text(lines, target))
+    while queue:
+        for name in sorted(_used_names(by_name[queue.pop(0)]) & by_name.keys() - wanted):
+            node = by_name[name]
+            size += 0 if node in kept else len(_text(lines, node))
+            if size > max_chars:
+                return _compose(header, lines, kept, wanted)
+            wanted.add(name)
+            queue.append(name)
+            if node not in kept:
+                kept.append(node)
+    return _compose(header, lines, kept, wanted)
+
+
+def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[str]) -> str:
+    kept = sorted(kept, key=lambda n: n.lineno)
+    imports = [_import_text(n, wanted) for n in kept if isinstance(n, (ast.Import, ast.ImportFrom))]
+    rest = [(isinstance(n, _Definition), _text(lines, n)) for n in kept if not isinstance(n, (ast.Import, ast.ImportFrom))]
+    parts = ["\n".join(imports)] if imports else []
+    constants = [text for is_def, text in rest if not is_def]
+    parts += ["\n".join(constants)] if constants else []
+    parts += [_dedent(text) for is_def, text in rest if is_def]
+    return header + "\n\n".join(parts) + "\n"
+
+
+def _dedent(text: str) -> str:
+    """A definition that stood under a top-level ``if`` or ``try``, moved to the margin."""
+    indent = len(text) - len(text.lstrip())
+    return "\n".join(line[indent:] if line[:indent].isspace() else line for line in text.splitlines()) if indent else text
+
+
+def import_root(path: Path) -> tuple[Path, str]:
+    """The folder that must be on ``sys.path`` to import ``path``, and the dotted name it then has."""
+    path = path.resolve()
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(parts) or re.sub(r"\W", "_", path.parent.name)
+
+
+_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "testing_crew.toml", ".git")
+
+
+def project_root(path: Path) -> Path:
+    """The project a file belongs to: the nearest folder above it with a project's mark, else its import root."""
+    root, _ = import_root(path)
+    for folder in (path.resolve().parent, *path.resolve().parents):
+        if any((folder / mark).exists() for mark in _ROOT_MARKS):
+            return folder
+    return root
+
+
+def load_units(path: Path, interpreter: str, only: str | None = None) -> list[CodeUnderTest]:
+    """One CodeUnderTest per function or class of the file at ``path``.
+
+    Raises UserMistake when the file does not exist, is not text, does not parse, or has nothing to test.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserMistake(f"no such file: {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMistake(f"{path} cannot be read as Python source: {error}") from None
+    found = [u for u in find_units(parse_source(source, str(path))) if only in (None, u.name)]
+    if not found:
+        what = f"no function or class named {only!r}" if only else "no function or class to test"
+        raise UserMistake(f"{path}: {what}")
+    root, module = import_root(path)
+    return [
+        CodeUnderTest(
+            source=source,
+            shown=render(source, module, unit.name),
+            module=module,
+            unit=unit.name,
+            path=str(path.resolve()),
+            root=str(root),
+            interpreter=interpreter,
+        )
+        for unit in found
+    ]

@@ -1,0 +1,229 @@
+"""``TestingCrew``: the agent as other projects import it, and as the command line drives it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from testing_crew import config as configuration
+from testing_crew import snippet
+from testing_crew.backends import open_backend
+from testing_crew.backends.base import Backend
+from testing_crew.failures import failure_log
+from testing_crew.job import Job, Target, target_for
+from testing_crew.loop import covered
+from testing_crew.recorder import Recorder
+from testing_crew.runner.gate import judge
+from testing_crew.runner.run import Limits, Runner
+from trace_logger.records import PytestRun
+
+Event = dict[str, Any]
+ProgressCallback = Callable[[Event], None]
+
+
+class TestingCrew:
+    """Writes a pytest file for a piece of code, runs it, and repairs it from what pytest said.
+
+    ``model`` is a tag (``embedded``, ``deepseek-coder:6.7b``, ``gguf:PATH``, ``openai/NAME``, …), None for the configured
+    one. ``target_coverage`` is a fraction of 1: below it, an accepted file goes on to another round that is shown the lines
+    not reached. ``backend`` overrides ``model`` with an object that follows ``backends.base.Backend``.
+
+    Raises UserMistake (ConfigError, UnknownModel, BackendUnavailable) when the model cannot be had.
+    """
+
+    __test__ = False  # pytest collects classes whose name begins with Test
+
+    def __init__(
+        self,
+        model: str | None = None,
+        max_iterations: int = 3,
+        target_coverage: float = 0.85,
+        *,
+        interpreter: str | None = None,
+        traces: bool | None = None,
+        config: configuration.Config | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        self.config = config or configuration.load(Path.cwd()).config
+        self.model = backend.tag if backend else model or self.config.model
+        self.max_iterations = max_iterations
+        self.target_coverage = target_coverage
+        self.interpreter = interpreter or self.config.interpreter
+        self._traces = self.config.traces.enabled if traces is None else traces
+        self.backend = backend or open_backend(self.model, self.config.server)
+        self.runner = runner_for(self.config)
+        self._writer: Any = None
+
+    @property
+    def writer(self) -> Any:
+        """The CrewAI agents over the backend, made when they are first needed (CrewAI takes seconds to import)."""
+        if self._writer is None:
+            from testing_crew.agents import AgentWriter
+
+            self._writer = AgentWriter(self.backend)
+        return self._writer
+
+    def job(self, target: Target, recorder: Recorder) -> Job:
+        """The work on one target, ready for its first round."""
+        return Job(target, self.runner, self.writer, recorder, self.config.sampling, self.target_coverage)
+
+    def recorder(self, command: str) -> Recorder:
+        """Where this crew's attempts are kept."""
+        return Recorder(command, enabled=self._traces)
+
+    def run(
+        self, target_code: str, target_file: str, progress_callback: ProgressCallback | None = None
+    ) -> Iterator[Event]:
+        """Write tests for ``target_code`` and repair them, up to ``max_iterations`` rounds.
+
+        ``target_file`` is where the code stands; where it stands in no file, it is taken as a snippet and
+        ``final_tests`` carries it, so that the file runs on its own. Yields dicts with a ``type``: ``crew_start``, then
+        ``iteration_start`` and ``iteration_complete`` (``all_passed`` is pytest's word) for each round, and last
+        ``crew_complete``, whose ``success`` means accepted and whose ``final_tests`` is the best file so far.
+
+        Raises UserMistake when the code does not parse or has nothing to test, GenerationFailed when the model stops answering.
+        """
+        target = target_for(target_code, target_file, interpreter_for(self.interpreter, Path(target_file)))
+        with self.recorder("TestingCrew.run") as recorder:
+            for event in self.events(self.job(target, recorder)):
+                if progress_callback is not None:
+                    progress_callback(event)
+                yield event
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """The events of a whole job, as ``run`` yields them."""
+        yield {"type": "crew_start", "crew_name": "TestingCrew", "max_iterations": self.max_iterations, "model": self.model}
+        iteration = 0
+        for iteration in range(1, self.max_iterations + 1):
+            yield {"type": "iteration_start", "iteration": iteration, "max_iterations": self.max_iterations}
+            for loop, attempt in job.round(iteration):
+                yield {"type": "unit_complete", "iteration": iteration, "unit": loop.unit, "attempt": attempt}
+            last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
+            yield {
+                "type": "iteration_complete",
+                "iteration": iteration,
+                "all_passed": bool(last) and len(last) == len(job.loops) and all(a.run.passed for a in last),
+                "tests": job.tests(),
+                "analysis": "\n".join(a.failure_log for a in last if a.failure_log) or "All tests passed.",
+            }
+            if job.done:
+                break
+        yield self._complete(job, iteration)
+
+    def _complete(self, job: Job, iterations: int) -> Event:
+        tests = job.tests()
+        run, accepted, reasons = self.verdict(job, tests)
+        if tests and job.target.is_snippet:
+            tests = snippet.attach(tests, job.target.units[0].source, job.target.units[0].module)
+            alone = self.runner.run(job.whole(), tests)
+            if accepted and not alone.passed:
+                accepted, reasons = False, (f"does_not_run_on_its_own:{alone.verdict}",)
+        job.recorder.finish(accepted, None)
+        return {
+            "type": "crew_complete",
+            "success": accepted,
+            "iterations": iterations,
+            "final_tests": tests,
+            "message": _message(accepted, reasons, job.recorder.notice),
+            "reasons": reasons,
+            "run": run,
+            "trace_id": job.recorder.trace_id,
+        }
+
+    def verdict(self, job: Job, tests: str) -> tuple[PytestRun, bool, tuple[str, ...]]:
+        """The file made of every unit's best, judged as a whole: it is accepted when it holds and every unit is."""
+        missing = tuple(
+            f"unit_not_accepted:{loop.unit}" for loop in job.loops if not (loop.best is not None and loop.best.accepted)
+        )
+        if not tests:
+            return PytestRun(verdict="no_tests"), False, (*missing, "no_code")
+        if len(job.loops) == 1 and (best := job.loops[0].best) is not None:
+            return best.run, best.accepted, best.reasons
+        run = self.runner.run(job.whole(), tests, files=job.target.files)
+        holds, reasons = judge(job.whole(), tests, run)
+        return run, holds and not missing, (*missing, *reasons)
+
+    def run_iteration(
+        self,
+        target_code: str,
+        target_file: str,
+        previous_tests: str = "",
+        previous_failures: str = "",
+        iteration: int = 1,
+    ) -> dict[str, Any]:
+        """One round on its own: first files where ``previous_tests`` is empty, else their repair from ``previous_failures``.
+
+        Returns ``iteration``, ``tests``, ``execution_result`` (counts and pytest's output), ``analysis`` (the normalised
+        failures), ``all_passed`` and ``should_continue``. Raises as ``run`` does.
+        """
+        target = target_for(target_code, target_file, interpreter_for(self.interpreter, Path(target_file)))
+        with self.recorder("TestingCrew.run_iteration") as recorder:
+            job = self.job(target, recorder)
+            if previous_tests.strip():
+                job.seed(previous_tests, previous_failures, iteration)
+            for loop in job.loops:
+                attempt = None if loop.done else loop.step(iteration)
+                if attempt is not None:
+                    recorder.keep(attempt)
+            tests = job.tests()
+            run, accepted, _ = self.verdict(job, tests)
+            recorder.finish(accepted, None)
+        last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
+        if tests and target.is_snippet:
+            tests = snippet.attach(tests, target.units[0].source, target.units[0].module)
+        satisfied = accepted and all(covered(a.run, self.target_coverage) for a in last)
+        return {
+            "iteration": iteration,
+            "tests": tests,
+            "execution_result": _result(run),
+            "analysis": "\n".join(a.failure_log for a in last if a.failure_log) or failure_log(run) or "All tests passed.",
+            "all_passed": run.passed,
+            "should_continue": not satisfied and iteration < self.max_iterations,
+        }
+
+
+def interpreter_for(chosen: str | None, target: Path) -> str:
+    """The interpreter that a target's tests run under: the one chosen, its project's virtual environment, or this one."""
+    if chosen:
+        return shutil.which(chosen) or chosen
+    for folder in target.expanduser().resolve().parents:
+        for name in (".venv", "venv"):
+            for inside in ("bin/python", "Scripts/python.exe"):
+                python = folder / name / inside
+                if python.exists() and _has_pytest(folder / name):
+                    return str(python)
+        if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
+            break
+    return sys.executable
+
+
+def _has_pytest(environment: Path) -> bool:
+    return any(environment.glob("lib/python*/site-packages/pytest")) or any(environment.glob("Lib/site-packages/pytest"))
+
+
+def runner_for(config: configuration.Config) -> Runner:
+    """A runner with the configured limits."""
+    limits = config.limits
+    return Runner(
+        Limits(
+            wall_seconds=limits.wall_seconds,
+            cpu_seconds=int(limits.wall_seconds) + 1,
+            memory_bytes=limits.memory_mb * 2**20,
+            output_bytes=limits.output_kb * 2**10,
+        )
+    )
+
+
+def _message(accepted: bool, reasons: tuple[str, ...], notice: str | None) -> str:
+    said = "Accepted." if accepted else f"Not accepted: {', '.join(reasons)}."
+    return f"{said} {notice}" if notice else said
+
+
+def _result(run: PytestRun) -> str:
+    return (
+        f"Test results: {run.verdict}\n- Passed: {run.count('passed')}\n- Failed: {run.count('failed')}\n"
+        f"- Errors: {run.count('error')}\n\nOutput:\n{run.log}"
+    )

@@ -1,0 +1,163 @@
+"""The repair loop: ask, mend what is mechanical, run, judge, and ask again with what pytest said. One loop for one unit."""
+
+from __future__ import annotations
+
+import ast
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from testing_crew import code as code_under_test
+from testing_crew import prompt
+from testing_crew.backends.base import Completion, Sampling
+from testing_crew.errors import PromptTooLong
+from testing_crew.failures import failure_log
+from testing_crew.mend import mend
+from testing_crew.merge import merge
+from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
+
+RETRY_TEMPERATURE = 0.7  # the same prompt asked again greedily would only be answered the same
+
+
+class Writer(Protocol):
+    """Whoever answers a prompt: the crew's agents, or a backend on its own."""
+
+    tag: str
+    revision: str
+
+    def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
+        """Answer ``prompt``. Raises GenerationFailed when there is no answer."""
+        ...
+
+
+class Judge(Protocol):
+    """Runs a test file and says whether it is accepted, with the reasons when it is not."""
+
+    def __call__(self, code: CodeUnderTest, tests: str) -> tuple[PytestRun, bool, tuple[str, ...]]: ...
+
+
+@dataclass
+class RepairLoop:
+    """The attempts at one unit. ``step`` makes the next; ``done`` says that there is nothing left to gain."""
+
+    code: CodeUnderTest
+    writer: Writer
+    judge: Judge
+    sampling: Sampling
+    target_coverage: float
+    attempts: list[Attempt] = field(default_factory=list)
+    gave_up: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The name of the function or class; the module's where the whole module is the unit."""
+        return self.code.unit or self.code.module
+
+    @property
+    def best(self) -> Attempt | None:
+        """The attempt worth most so far: accepted before passed before most tests passing, higher coverage, then the earlier."""
+        return max(self.attempts, key=worth, default=None)
+
+    @property
+    def done(self) -> bool:
+        """Accepted and covered, or no further answer can be had."""
+        best = self.best
+        return bool(self.gave_up) or (best is not None and best.accepted and covered(best.run, self.target_coverage))
+
+    def step(self, iteration: int) -> Attempt | None:
+        """One round; None when the model could not be asked (``gave_up`` then says why)."""
+        started = time.monotonic()
+        answered = self._ask()
+        if answered is None:
+            return None
+        kind, asked, completion, sampling = answered
+        mended = mend(completion.text, self.code)
+        tests = mended.tests
+        if kind == "complete" and tests and self.best:
+            tests = merge([self.best.tests, tests])
+        run, accepted, reasons = self.judge(self.code, tests) if tests else (_NOTHING, False, ("no_code",))
+        attempt = Attempt(
+            unit=self.unit,
+            iteration=iteration,
+            kind=kind,
+            prompt=asked,
+            completion=completion.text,
+            tests=tests,
+            run=run,
+            accepted=accepted,
+            reasons=reasons,
+            mended=mended.mended,
+            failure_log=explain(run, reasons),
+            model=self.writer.tag,
+            model_revision=self.writer.revision,
+            sampling=sampling.model_dump(),
+            seconds=time.monotonic() - started,
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def _ask(self) -> tuple[AttemptKind, str, Completion, Sampling] | None:
+        too_long: PromptTooLong | None = None
+        for shown in _shorter(self.code):
+            kind, asked, sampling = self._next(shown)
+            try:
+                return kind, asked, self.writer.write(kind, asked, sampling), sampling
+            except PromptTooLong as error:
+                too_long = error
+        self.gave_up = f"prompt_too_long: {too_long.message}" if too_long else ""
+        return None
+
+    def _next(self, shown: str) -> tuple[AttemptKind, str, Sampling]:
+        last = self.attempts[-1] if self.attempts else None
+        kind: AttemptKind
+        if last is None or not last.tests:
+            kind, asked = "generate", prompt.generate(shown)
+        elif last.accepted:
+            kind, asked = "complete", prompt.complete(shown, last.tests, uncovered(self.code, last.run))
+        else:
+            kind, asked = "repair", prompt.repair(shown, last.tests, last.failure_log)
+        again = sum(a.prompt == asked for a in self.attempts)
+        if not again:
+            return kind, asked, self.sampling
+        warmer = max(self.sampling.temperature, RETRY_TEMPERATURE)
+        return kind, asked, self.sampling.model_copy(update={"temperature": warmer, "seed": self.sampling.seed + again})
+
+
+_NOTHING = PytestRun(verdict="no_tests", log="the answer held no Python code")
+
+
+def worth(attempt: Attempt) -> tuple[bool, bool, float, float]:
+    """How much an attempt is worth, for comparison."""
+    total = len(attempt.run.cases) or 1
+    return attempt.accepted, attempt.run.passed, attempt.run.count("passed") / total, attempt.run.coverage.line or 0.0
+
+
+def covered(run: PytestRun, target: float) -> bool:
+    """Whether line coverage reaches ``target``; a run without coverage figures counts as covered."""
+    return run.coverage.line is None or run.coverage.line >= target
+
+
+def uncovered(code: CodeUnderTest, run: PytestRun) -> str:
+    """The source lines that no test reached, one to a line."""
+    lines = code.source.splitlines()
+    return "\n".join(lines[n - 1].strip() for n in run.coverage.missed_lines if n <= len(lines))
+
+
+def explain(run: PytestRun, reasons: tuple[str, ...]) -> str:
+    """What the next prompt is told: the failures, or why a file that passed is not accepted."""
+    if not run.passed:
+        return failure_log(run)
+    return "\n".join(f"not accepted: {reason.replace('_', ' ')}" for reason in reasons)
+
+
+def _shorter(code: CodeUnderTest) -> list[str]:
+    """What may be shown of the code, longest first: with its helpers, alone, without its docstrings."""
+    forms = [code.shown]
+    if code.unit:
+        forms.append(code_under_test.render(code.source, code.module, code.unit, max_chars=0))
+        tree = ast.parse(forms[-1])
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+                node.body = node.body[1:] or [ast.Pass()]
+        forms.append(f"{code_under_test.MODULE_LINE}{code.module}\n{ast.unparse(tree)}\n")
+    return list(dict.fromkeys(forms))

@@ -1,0 +1,139 @@
+"""From a completion to a test file: take the code out of it, and mend by code what is mechanical.
+
+Mended here: markdown around the file, a last function that was cut off, a missing ``import pytest``, a wrong import path of
+the target. Inputs, expected values and assertions are the model's; nothing here writes or changes one.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from trace_logger.records import CodeUnderTest
+
+_FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python|py|Python|python3)?[ \t]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_SPECIAL = re.compile(r"<[|｜][^|｜\n]{1,40}[|｜]>")
+_CODE_START = re.compile(r"^(?:import |from \S+ import |@|def |async def |class |#|\"\"\"|[A-Za-z_]\w* *=)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The test file, and the names of what was mended to get it; ``tests`` is empty when there was no code."""
+
+    tests: str
+    mended: tuple[str, ...]
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _strip_markdown(text: str) -> str:
+    blocks: list[str] = [b for b in _FENCE.findall(text) if "def " in b or "import " in b]
+    if blocks:
+        tests = [b for b in blocks if "def test" in b or "class Test" in b]
+        return max(tests or blocks, key=len)
+    start = _CODE_START.search(text)
+    return text[start.start() :] if start else ""
+
+
+def _cut_to_whole(text: str) -> str:
+    """``text`` up to the last place where it is whole: the unfinished last function, or prose after the code, goes."""
+    lines = text.splitlines()
+    tops = [i for i, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}"]
+    for end in [len(lines), *reversed(tops)]:
+        kept = "\n".join(lines[:end]).rstrip()
+        if _parses(kept):
+            return kept + "\n" if kept else ""
+    return ""
+
+
+def _target_names(code: CodeUnderTest) -> set[str]:
+    """What the target module defines at its top level."""
+    return {
+        node.name
+        for node in ast.parse(code.source).body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    }
+
+
+def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
+    tree = ast.parse(text)
+    own = _target_names(code)
+    lines = text.splitlines()
+    done: list[str] = []
+    bound: set[str] = set()
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    attributes = {(n.value.id, n.attr) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
+    defined = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    for node in sorted(tree.body, key=lambda n: -n.lineno):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            new = _mended_import(node, code, own, attributes)
+            bound |= {a.asname or a.name for a in node.names}
+            if new is not None:
+                lines[node.lineno - 1 : node.end_lineno] = [new]
+                done.append("import path of the target")
+    missing = []
+    if "pytest" in used and "pytest" not in bound:
+        missing.append("import pytest")
+        done.append("import pytest")
+    unit = code.unit
+    if unit and unit in used and unit not in bound | defined and "*" not in bound:
+        missing.append(f"from {code.module} import {unit}")
+        done.append("import of the target")
+    at = _after_docstring(tree)
+    return "\n".join([*lines[:at], *missing, *lines[at:]]) + "\n", done
+
+
+def _mended_import(
+    node: ast.Import | ast.ImportFrom, code: CodeUnderTest, own: set[str], attributes: set[tuple[str, str]]
+) -> str | None:
+    """The statement with the target's real module in place of a wrong one; None where it is right or not about the target."""
+    if isinstance(node, ast.ImportFrom):
+        right = node.level == 0 and node.module == code.module
+        about = [a for a in node.names if a.name in own]
+        if right or not about:
+            return None
+        fixed = ast.unparse(ast.ImportFrom(code.module, about, 0))
+        others = [a for a in node.names if a.name not in own]
+        return fixed if not others else fixed + "\n" + ast.unparse(ast.ImportFrom(node.module, others, node.level))
+    for alias in node.names:
+        name = alias.asname or alias.name
+        if alias.name != code.module and "." not in name and any((name, item) in attributes for item in own):
+            return f"import {code.module} as {name}" if len(node.names) == 1 else None
+    return None
+
+
+def _after_docstring(tree: ast.Module) -> int:
+    """The line (counted from 0) before which imports may be put: after the docstring and ``from __future__``."""
+    at = 0
+    for node in tree.body:
+        is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        if not (is_doc or is_future):
+            break
+        at = node.end_lineno or at
+    return at
+
+
+def mend(completion: str, code: CodeUnderTest) -> Mended:
+    """The test file that ``completion`` holds, its mechanical faults mended."""
+    done: list[str] = []
+    text = _SPECIAL.sub("", completion).replace("\r\n", "\n")
+    if not _parses(text) or "```" in text:
+        stripped = _strip_markdown(text)
+        if stripped.strip() != text.strip():
+            done.append("markdown")
+        text = stripped
+    if not _parses(text):
+        text = _cut_to_whole(text)
+        done.append("unfinished end")
+    if not text.strip():
+        return Mended("", tuple(done))
+    text, imports = _mend_imports(text.strip("\n") + "\n", code)
+    return Mended(text, (*done, *imports))

@@ -1,0 +1,91 @@
+"""Every run is kept by default: the recorder writes each attempt to the trace store as soon as it is finished."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from types import TracebackType
+
+from trace_logger import TraceStore, TraceStoreError, capture_enabled, first_time_notice
+from trace_logger.records import Attempt, CodeUnderTest
+from trace_logger.workspace import trace_db
+
+_UNKEPT = "this run's attempts are not kept"
+
+
+class Recorder:
+    """Writes the attempts of one run. With ``enabled`` off, or where the store cannot be written, it only lets them pass."""
+
+    def __init__(self, command: str, *, enabled: bool = True) -> None:
+        self.command = command
+        self.notice: str | None = None
+        self.trace_id: str | None = None
+        self.resumed = 0
+        self._run_id: str | None = None
+        self._store: TraceStore | None = None
+        if enabled and capture_enabled():
+            try:
+                self._store = TraceStore.open()
+                self.notice = first_time_notice(trace_db())
+            except TraceStoreError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: TraceStoreError) -> None:
+        # The tests are what the user came for; a store that is full or locked must not cost them the run.
+        warnings.warn(f"{_UNKEPT}: {error}", stacklevel=3)
+        self._store = None
+
+    def start(
+        self, project: str, target: str, units: Sequence[CodeUnderTest], model: str
+    ) -> dict[CodeUnderTest, tuple[Attempt, ...]]:
+        """Open a trace. Where the last run of the same target and model was stopped half way, carry it on: its attempts at
+        units whose code has not changed are returned."""
+        if self._store is None:
+            return {}
+        try:
+            self._run_id = self._run_id or self._store.start_run(project, self.command, model)
+            left = self._store.unfinished(project, target, model)
+            same = left is not None and list(left.units) == list(units)
+            if left is not None and same and self._store.resume_trace(left.id, self._run_id):
+                self.trace_id, self.resumed = left.id, len(left.attempts)
+                return {u: tuple(a for a in left.attempts if a.unit == (u.unit or u.module)) for u in units}
+            self.trace_id = self._store.start_trace(self._run_id, project, target, list(units), model)
+        except TraceStoreError as error:
+            self._give_up(error)
+        return {}
+
+    def keep(self, attempt: Attempt) -> None:
+        """Write one attempt; it is on disk when this returns."""
+        if self._store is not None and self.trace_id is not None:
+            try:
+                self._store.add_attempt(self.trace_id, attempt)
+            except TraceStoreError as error:
+                self._give_up(error)
+
+    def finish(self, accepted: bool, test_file: str | None) -> None:
+        """Close the trace: the run came to its end."""
+        if self._store is not None and self.trace_id is not None:
+            try:
+                self._store.finish_trace(self.trace_id, accepted, test_file)
+            except TraceStoreError as error:
+                self._give_up(error)
+
+    def close(self) -> None:
+        """End the run and close the store; a trace that is not finished can be carried on later."""
+        if self._store is not None:
+            try:
+                if self._run_id is not None:
+                    self._store.finish_run(self._run_id)
+            except TraceStoreError as error:
+                self._give_up(error)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

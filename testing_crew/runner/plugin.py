@@ -1,0 +1,281 @@
+"""What happened, from pytest's own hooks: runs inside the target's interpreter, loaded with ``-p``.
+
+Standard library and pytest only, Python 3.10 and later, pytest 8 and later. The settings come as JSON in one environment
+variable, which is gone before the first test module is imported. The report goes to the file that the settings name when
+the session ends, whole or not at all: a run without a report did not reach its end.
+
+A report from inside the test's own process is evidence and not proof; the runner checks it against the exit status.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from . import plugin_asserts as asserts
+from . import plugin_lines as lines
+from .plugin_text import clip, one_line, row_of, safe_repr
+
+VARIABLE = "TESTING_CREW_PROBE"
+_RANK = {"passed": 0, "skipped": 1, "xfailed": 1, "xpassed": 1, "failed": 2, "error": 2}
+
+
+class Probe:
+    """The plugin object: one per session."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.report_path: str = settings["report"]
+        self.module: str = settings["module"]
+        self.target: str = settings["target"]
+        self.test: str = settings["test"]
+        self.range: tuple[int | None, int | None] = (settings["first"], settings["last"])
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.collected = 0
+        self.internal: str | None = None
+        self.asserted: set[int] = set()
+        self._compared: list[tuple[str, object, object]] = []
+        self._rows: dict[str, str | None] = {}
+        self._trees: dict[str, ast.Module | None] = {}
+        self._real: dict[str, str] = {}
+        tree = self._tree(self.test)
+        self._claims = [c for c in asserts.claims(tree) if c.kind != "assert"] if tree else []
+        # The test file is watched only for what pytest does not announce: raises blocks and assert methods.
+        watched = [self.target, self.test] if self._claims else [self.target]
+        self._watch = lines.watch(watched, os.path.dirname(self.report_path))
+
+    def _path(self, name: str) -> str:
+        if name not in self._real:
+            self._real[name] = os.path.realpath(name)
+        return self._real[name]
+
+    def _tree(self, path: str) -> ast.Module | None:
+        if path not in self._trees:
+            try:
+                with open(path, "rb") as file:
+                    self._trees[path] = ast.parse(file.read())
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                self._trees[path] = None
+        return self._trees[path]
+
+    # -- collection ---------------------------------------------------------------------------------------------------
+
+    def pytest_exception_interact(self, node: pytest.Item | pytest.Collector, call: Any, report: Any) -> None:
+        if isinstance(report, pytest.CollectReport):
+            error: BaseException = call.excinfo.value
+            # pytest wraps what an import raised in an error of its own whose text is a whole traceback.
+            while isinstance(error, pytest.Collector.CollectError) and error.__cause__ is not None:
+                error = error.__cause__
+            place = self._line_of(error)
+            if isinstance(error, SyntaxError) and error.filename and self._path(error.filename) == self.test:
+                place = error.lineno
+            self._collect_case(node.nodeid, "error", type(error).__name__, one_line(error), place)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and report.nodeid not in self.cases:
+            first = next((line for line in report.longreprtext.splitlines() if line.strip()), "")
+            self._collect_case(report.nodeid, "error", None, first, None)
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            self._collect_case(report.nodeid, "skipped", None, clip(str(reason)), None)
+
+    def _collect_case(self, node: str, outcome: str, exception: str | None, message: str, line: int | None) -> None:
+        name = node.partition("::")[2] or "collection"
+        self.cases[node] = {
+            "node": name,
+            "function": name,
+            "outcome": outcome,
+            "phase": "collect",
+            "exception": exception,
+            "message": message,
+            "line": line,
+        }
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.collected = len(session.items)
+
+    # -- one test -----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._compared.clear()
+        self._rows[item.nodeid] = row_of(item)  # now: the test may change the values
+        self._watch.label(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            self._watch.label("")
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        self._compared.append((op, left, right))
+
+    def pytest_assertion_pass(self, lineno: int) -> None:
+        self._compared.clear()
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("pluggy", "_pytest", _OWN):
+            frame = frame.f_back
+        # Helpers in other files are rewritten too; their line numbers are not this file's.
+        if frame is not None and self._path(frame.f_code.co_filename) == self.test:
+            self.asserted.add(lineno)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.excinfo is not None and isinstance(call.excinfo.value, MemoryError):
+            traceback.clear_frames(call.excinfo.tb)  # give back what filled the memory, or no report can be made
+        report = yield
+        report.sections = [(title, clip(text)) for title, text in report.sections]
+        details: dict[str, Any] = {"function": getattr(item, "originalname", None) or item.name.partition("[")[0]}
+        details["row"] = self._rows.get(item.nodeid)
+        if call.excinfo is not None and report.failed:
+            details.update(self._explain(item, call.excinfo.value, report))
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            details["message"] = clip(str(report.longrepr[2]))
+        elif report.failed:
+            details["message"] = clip(report.longreprtext.partition("\n")[0])
+        if details.get("line") is None:
+            details["line"] = (item.location[1] or 0) + 1
+        report.testing_crew = details
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome: str = report.outcome
+        if outcome not in ("passed", "failed", "skipped"):
+            return  # a rerun announced by another plugin: the last run decides
+        if hasattr(report, "wasxfail"):
+            outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+        if outcome == "failed" and report.when != "call":
+            outcome = "error"
+        case = self.cases.setdefault(
+            report.nodeid, {"node": report.nodeid.partition("::")[2], "outcome": "passed", "phase": "call", "duration": 0.0}
+        )
+        details = getattr(report, "testing_crew", {})
+        case.setdefault("function", details.get("function", case["node"]))
+        case["duration"] += report.duration
+        if "line" not in case or _RANK[outcome] > _RANK[case["outcome"]]:
+            case.update(details)
+            case.update(outcome=outcome, phase=report.when)
+        if report.when == "teardown":
+            case["done"] = True
+            if case["outcome"] == "passed":
+                case["phase"] = "call"
+
+    # -- what went wrong ----------------------------------------------------------------------------------------------
+
+    def _line_of(self, error: BaseException) -> int | None:
+        """The last line of the test file on the way to ``error``."""
+        stack = list(traceback.walk_tb(error.__traceback__))
+        return next((n for f, n in reversed(stack) if self._path(f.f_code.co_filename) == self.test), None)
+
+    def _explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
+        known: dict[str, Any] = {"line": self._line_of(error), "exception": type(error).__name__}
+        known["message"] = one_line(error)
+        if isinstance(error, OSError):
+            known["errno"] = error.errno
+        if isinstance(error, pytest.FixtureLookupError):
+            text: str = getattr(report.longrepr, "errorstring", "")
+            known["message"] = next((line.strip() for line in text.splitlines() if line.strip()), "fixture not found")
+        if not isinstance(error, AssertionError):
+            return known
+        stack = [pair for pair in traceback.walk_tb(error.__traceback__) if not pair[0].f_locals.get("__tracebackhide__", False)]
+        if not stack:
+            return known
+        frame, line = stack[-1]
+        path = self._path(frame.f_code.co_filename)
+        tree = self._tree(path)
+        failed = asserts.assert_at(tree, line) if tree else None
+        if failed is None:
+            return known
+        if path == self.target:  # an assert of the target's own keeps its message: a test can match it
+            known["message"] = clip(ast.unparse(failed))
+            return known
+        known["message"] = clip("assert " + ast.unparse(failed.test))
+        compare = asserts.equality(failed.test, len(self._compared)) if self._compared else None
+        if compare is not None and self._compared[-1][0] == "==":
+            _, left, right = self._compared[-1]
+            parameters = frozenset(getattr(getattr(item, "callspec", None), "params", {}))
+            if asserts.expected_on_left(compare, parameters):
+                left, right = right, left
+            known.update(actual=safe_repr(left), expected=safe_repr(right))
+        return known
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.internal = excinfo.type.__name__
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self._watch.stop()
+        self._add_watched_claims()
+        report = {
+            "cases": list(self.cases.values()),
+            "collected": self.collected,
+            "asserted": sorted(self.asserted),
+            "origin": self._origin(),
+            "coverage": self._coverage(),
+            "exit": int(exitstatus),
+            "internal": self.internal,
+        }
+        part = self.report_path + ".part"
+        with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
+            json.dump(report, file)
+        os.replace(part, self.report_path)
+
+    def _add_watched_claims(self) -> None:
+        passed = {node for node, case in self.cases.items() if case["outcome"] == "passed"}
+        seen = self._watch.labels(self.test) if self._claims else {}
+        held = {line for line, nodes in seen.items() if not passed.isdisjoint(nodes)}
+        # A raises block that was entered, in a test that passed, got its exception: pytest fails the test otherwise.
+        self.asserted.update(c.node.lineno for c in self._claims if any(n in held for n in range(c.first, c.last + 1)))
+
+    def _origin(self) -> str | None:
+        """Where the target came from: the file of the module of its name, or the target itself under another name."""
+        files = [getattr(m, "__file__", None) for m in [sys.modules.get(self.module), *list(sys.modules.values())]]
+        if files[0]:
+            return os.path.realpath(files[0])
+        return self.target if any(isinstance(f, str) and self._path(f) == self.target for f in files[1:]) else None
+
+    def _coverage(self) -> dict[str, Any] | None:
+        try:
+            return self._watch.measure(lines.Body(self.target, *self.range))
+        except (OSError, SyntaxError, ValueError):
+            return None
+
+
+_OWN = __name__.partition(".")[0]
+
+
+def _settings() -> dict[str, Any]:
+    """The settings, taken out of the environment together with the folder that this package was loaded from."""
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
+    settings: dict[str, Any] = json.loads(os.environ.pop(VARIABLE))
+    return settings
+
+
+def _read_assertions_afresh(folder: str) -> None:
+    """Keep pytest from reusing compiled test modules: one from an earlier run announces no passing assertion."""
+    from _pytest.assertion import rewrite
+
+    if hasattr(rewrite, "_read_pyc"):
+        rewrite._read_pyc = lambda *_, **__: None
+    else:
+        sys.pycache_prefix = os.path.join(folder, "compiled")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Start before the first file of the project's own is imported."""
+    settings = _settings()
+    _read_assertions_afresh(os.path.dirname(settings["report"]))
+    early_config.pluginmanager.register(Probe(settings), "testing-crew-probe")
