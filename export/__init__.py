@@ -1,0 +1,1 @@
+"""From weights to a model tag: convert, prove, publish."""

@@ -1,0 +1,1 @@
+"""Data sets and training stages: rows in, weights or an adapter out."""

@@ -1,0 +1,1 @@
+"""The loop over all stages, and the command line."""

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testing_crew.crew import TestingCrew as TestingCrew
     from testing_crew.agents import CheckTestsTool as CheckTestsTool
     from testing_crew.agents import WriteTestsTool as WriteTestsTool
+    from testing_crew.crew import TestingCrew as TestingCrew
 
 __all__ = ["CheckTestsTool", "TestingCrew", "WriteTestsTool"]
 

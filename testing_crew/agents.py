@@ -151,7 +151,9 @@ class WriteTestsTool(BaseTool):
     """For people's own crews: writes and repairs a pytest file and returns it with its verdict, as JSON."""
 
     name: str = "write_tests"
-    description: str = "Write a pytest file for Python code, run it, and repair it until it passes and checks something."
+    description: str = (
+        "Write a pytest file for Python code, run it, and repair it until it passes and checks something."
+    )
     args_schema: type[BaseModel] = _Code
     model: str | None = None
     max_iterations: int = 3
@@ -168,7 +170,9 @@ class CheckTestsTool(BaseTool):
     """For people's own crews: runs a pytest file in the sandbox and says whether it holds and checks something, as JSON."""
 
     name: str = "check_tests"
-    description: str = "Run a pytest file against its code in a sandbox: verdict, whether it is accepted, and the failures."
+    description: str = (
+        "Run a pytest file against its code in a sandbox: verdict, whether it is accepted, and the failures."
+    )
     args_schema: type[BaseModel] = _CodeAndTests
 
     def _run(self, test_code: str, target_code: str, target_file: str = "snippet.py") -> str:

@@ -122,7 +122,9 @@ def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CH
 def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[str]) -> str:
     kept = sorted(kept, key=lambda n: n.lineno)
     imports = [_import_text(n, wanted) for n in kept if isinstance(n, (ast.Import, ast.ImportFrom))]
-    rest = [(isinstance(n, _Definition), _text(lines, n)) for n in kept if not isinstance(n, (ast.Import, ast.ImportFrom))]
+    rest = [
+        (isinstance(n, _Definition), _text(lines, n)) for n in kept if not isinstance(n, (ast.Import, ast.ImportFrom))
+    ]
     parts = ["\n".join(imports)] if imports else []
     constants = [text for is_def, text in rest if not is_def]
     parts += ["\n".join(constants)] if constants else []
@@ -133,7 +135,9 @@ def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[st
 def _dedent(text: str) -> str:
     """A definition that stood under a top-level ``if`` or ``try``, moved to the margin."""
     indent = len(text) - len(text.lstrip())
-    return "\n".join(line[indent:] if line[:indent].isspace() else line for line in text.splitlines()) if indent else text
+    return (
+        "\n".join(line[indent:] if line[:indent].isspace() else line for line in text.splitlines()) if indent else text
+    )
 
 
 def import_root(path: Path) -> tuple[Path, str]:

@@ -95,7 +95,12 @@ class TestingCrew:
 
     def events(self, job: Job) -> Iterator[Event]:
         """The events of a whole job, as ``run`` yields them."""
-        yield {"type": "crew_start", "crew_name": "TestingCrew", "max_iterations": self.max_iterations, "model": self.model}
+        yield {
+            "type": "crew_start",
+            "crew_name": "TestingCrew",
+            "max_iterations": self.max_iterations,
+            "model": self.model,
+        }
         iteration = 0
         for iteration in range(1, self.max_iterations + 1):
             yield {"type": "iteration_start", "iteration": iteration, "max_iterations": self.max_iterations}
@@ -179,7 +184,9 @@ class TestingCrew:
             "iteration": iteration,
             "tests": tests,
             "execution_result": _result(run),
-            "analysis": "\n".join(a.failure_log for a in last if a.failure_log) or failure_log(run) or "All tests passed.",
+            "analysis": "\n".join(a.failure_log for a in last if a.failure_log)
+            or failure_log(run)
+            or "All tests passed.",
             "all_passed": run.passed,
             "should_continue": not satisfied and iteration < self.max_iterations,
         }
@@ -201,7 +208,9 @@ def interpreter_for(chosen: str | None, target: Path) -> str:
 
 
 def _has_pytest(environment: Path) -> bool:
-    return any(environment.glob("lib/python*/site-packages/pytest")) or any(environment.glob("Lib/site-packages/pytest"))
+    return any(environment.glob("lib/python*/site-packages/pytest")) or any(
+        environment.glob("Lib/site-packages/pytest")
+    )
 
 
 def runner_for(config: configuration.Config) -> Runner:

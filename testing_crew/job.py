@@ -149,7 +149,9 @@ def part_for(tests: str, unit: str) -> str:
     kept: list[str] = []
     found = False
     for node in tree.body:
-        is_test = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name.lower().startswith("test")
+        is_test = isinstance(
+            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        ) and node.name.lower().startswith("test")
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         text = "\n".join(lines[first - 1 : node.end_lineno])
         if not is_test or re.search(rf"\b{re.escape(unit)}\b", text):
@@ -161,4 +163,6 @@ def part_for(tests: str, unit: str) -> str:
 def log_for(log: str, tests: str) -> str:
     """The lines of a failure log about tests that stand in ``tests``, or about the file as a whole."""
     names = {n.name for n in ast.walk(ast.parse(tests)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    return "\n".join(line for line in log.splitlines() if re.split(r"[(:]", line, maxsplit=1)[0] in names | {"collection"})
+    return "\n".join(
+        line for line in log.splitlines() if re.split(r"[(:]", line, maxsplit=1)[0] in names | {"collection"}
+    )

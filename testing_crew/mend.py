@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 from trace_logger.records import CodeUnderTest
 
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python|py|Python|python3)?[ \t]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^[ \t]*```[ \t]*(?:python|py|Python|python3)?[ \t]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
 _SPECIAL = re.compile(r"<[|｜][^|｜\n]{1,40}[|｜]>")
-_CODE_START = re.compile(r"^(?:import |from \S+ import |@|def |async def |class |#|\"\"\"|[A-Za-z_]\w* *=)", re.MULTILINE)
+_CODE_START = re.compile(
+    r"^(?:import |from \S+ import |@|def |async def |class |#|\"\"\"|[A-Za-z_]\w* *=)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     done: list[str] = []
     bound: set[str] = set()
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    attributes = {(n.value.id, n.attr) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
+    attributes = {
+        (n.value.id, n.attr) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+    }
     defined = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     for node in sorted(tree.body, key=lambda n: -n.lineno):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -113,7 +119,9 @@ def _after_docstring(tree: ast.Module) -> int:
     """The line (counted from 0) before which imports may be put: after the docstring and ``from __future__``."""
     at = 0
     for node in tree.body:
-        is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        is_doc = (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
         is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
         if not (is_doc or is_future):
             break

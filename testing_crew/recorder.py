@@ -38,8 +38,10 @@ class Recorder:
     def start(
         self, project: str, target: str, units: Sequence[CodeUnderTest], model: str
     ) -> dict[CodeUnderTest, tuple[Attempt, ...]]:
-        """Open a trace. Where the last run of the same target and model was stopped half way, carry it on: its attempts at
-        units whose code has not changed are returned."""
+        """Open a trace, or carry on the last one of the same target and model where that was stopped half way.
+
+        Returns the attempts that were finished then; none when the code has changed since.
+        """
         if self._store is None:
             return {}
         try:

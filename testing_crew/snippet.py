@@ -47,12 +47,17 @@ def plain_name(text: str) -> str:
 def module_name(target: str) -> str:
     """A module name for a snippet: its file's stem where that is a free name, else ``snippet``."""
     stem = plain_name(Path(target).stem)
-    free = stem.isidentifier() and stem not in _TAKEN and stem not in sys.stdlib_module_names and not stem.startswith("test_")
+    free = (
+        stem.isidentifier()
+        and stem not in _TAKEN
+        and stem not in sys.stdlib_module_names
+        and not stem.startswith("test_")
+    )
     return stem if free else "snippet"
 
 
 def units(source: str, target: str, interpreter: str, root: str) -> list[CodeUnderTest]:
-    """One CodeUnderTest per function or class of a snippet; ``path`` is None. Raises UserMistake when there is nothing to test."""
+    """One CodeUnderTest per function or class of a snippet; ``path`` is None. Raises UserMistake when there is none."""
     found = code_under_test.find_units(code_under_test.parse_source(source, target))
     if not found:
         raise UserMistake(f"{target}: no function or class to test in the code given")

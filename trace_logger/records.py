@@ -11,9 +11,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Verdict = Literal[
-    "passed", "failed", "error", "timeout", "no_tests", "skipped", "crashed", "out_of_memory"
-]
+Verdict = Literal["passed", "failed", "error", "timeout", "no_tests", "skipped", "crashed", "out_of_memory"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 AttemptKind = Literal["generate", "repair", "complete"]
 

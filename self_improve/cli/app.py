@@ -31,7 +31,9 @@ Model = Annotated[str | None, typer.Option("--model", help="A model tag; the con
 def write(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Python files, or the folder of a package.")],
     model: Model = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the test files; the project's own tests/ if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the test files; the project's own tests/ if not given.")
+    ] = None,
     max_iterations: Annotated[int | None, typer.Option(min=1, help="Rounds at most, the first file included.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite test files that exist.")] = False,
     as_json: Json = False,
@@ -95,7 +97,9 @@ def trust() -> None:
 
     loaded = config.load(Path.cwd(), check_trust=False)
     allowed = config.trust(loaded)
-    typer.echo("\n".join(["allowed:", *(f"  {line}" for line in allowed)]) if allowed else "nothing here needs your word")
+    typer.echo(
+        "\n".join(["allowed:", *(f"  {line}" for line in allowed)]) if allowed else "nothing here needs your word"
+    )
 
 
 @app.command()

@@ -43,7 +43,9 @@ def _packages() -> list[Finding]:
         try:
             found.append(Finding(name, True, metadata.version(name), needed=not optional))
         except metadata.PackageNotFoundError:
-            found.append(Finding(name, False, "not installed", mend or "pip install testing-crew", needed=not (optional or mend)))
+            found.append(
+                Finding(name, False, "not installed", mend or "pip install testing-crew", needed=not (optional or mend))
+            )
     return found
 
 
@@ -67,7 +69,9 @@ def _ollama(loaded: LoadedConfig) -> Finding:
     served = [a.tag for a in available(loaded.config.server) if a.note.startswith("Ollama at")]
     if served:
         return Finding("ollama server", True, ", ".join(served), needed=False)
-    return Finding("ollama server", False, "does not answer, or has no model", "ollama serve; ollama pull NAME", needed=False)
+    return Finding(
+        "ollama server", False, "does not answer, or has no model", "ollama serve; ollama pull NAME", needed=False
+    )
 
 
 def _sandbox() -> Finding:

@@ -110,7 +110,8 @@ def write_tests(
 
 def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool) -> list[Planned]:
     """Every file to write tests for. Raises UserMistake for a path that is missing, empty or broken, a test file that is
-    there already, and a folder that cannot be written."""
+    there already, and a folder that cannot be written.
+    """
     from testing_crew.crew import interpreter_for
 
     planned: list[Planned] = []
@@ -186,7 +187,9 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
     started = time.monotonic()
     job = crew.job(planned.target, recorder)
     if recorder.resumed:
-        console.print(f"carrying on with {planned.path}: {recorder.resumed} attempts were finished before it was stopped")
+        console.print(
+            f"carrying on with {planned.path}: {recorder.resumed} attempts were finished before it was stopped"
+        )
     event: dict[str, Any] = {}
     with _progress(console, planned.path, len(job.loops)) as show:
         for event in crew.events(job):
@@ -247,7 +250,9 @@ def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) 
     header = f"# Written by testing-crew with {model}" + (f"; trace {trace_id}" if trace_id else "") + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, suffix=".tmp", delete=False) as temporary:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, suffix=".tmp", delete=False
+        ) as temporary:
             temporary.write(header + text)
         os.chmod(temporary.name, 0o644)
         os.replace(temporary.name, file)
@@ -262,7 +267,13 @@ def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) 
 def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(str(path), total=total)
 
@@ -272,7 +283,9 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
             if event["type"] == "unit_complete" and event["attempt"] is not None:
                 attempt = event["attempt"]
                 mark = "[green]accepted[/]" if attempt.accepted else f"[yellow]{attempt.run.verdict}[/]"
-                bar.console.print(f"  {attempt.unit}: round {attempt.iteration} ({attempt.kind}) {mark}", highlight=False)
+                bar.console.print(
+                    f"  {attempt.unit}: round {attempt.iteration} ({attempt.kind}) {mark}", highlight=False
+                )
             bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
 
         yield show
@@ -303,7 +316,9 @@ def print_table(results: list[Result]) -> None:
         count = sum(u["accepted"] for u in result.units)
         where = f"→ {result.planned.test_file}" if result.written else "→ no file written: nothing was accepted"
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
-        console.print(f"{result.planned.path}: {count} of {len(result.units)} units accepted {where}{kept}", soft_wrap=True)
+        console.print(
+            f"{result.planned.path}: {count} of {len(result.units)} units accepted {where}{kept}", soft_wrap=True
+        )
 
 
 def _shorten(text: str) -> str:

@@ -22,7 +22,7 @@ from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
 MEND_FILE = "fetch or export the file again"
-_LOG_ERROR = 3  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
+_LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
 
 
 def embedded_file() -> Path:
@@ -60,13 +60,15 @@ def model_file(ref: ModelRef) -> Path:
 
 
 class _Engine:
-    """The library, and the last things it complained of; it would print them, and its callback must not be freed."""
+    """The library, and the last things that it complained of, which it would otherwise print."""
 
     def __init__(self, library: Any) -> None:
         self.library = library
         self.complaints: deque[str] = deque(maxlen=20)
-        self._callback = library.llama_log_callback(self._hear)
-        library.llama_log_set(self._callback, ctypes.c_void_p(0))
+        callback = library.llama_log_callback(self._hear)
+        # llama.cpp keeps the bare pointer to the very end of the process, so Python must never free what it points to.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(callback))
+        library.llama_log_set(callback, ctypes.c_void_p(0))
 
     def _hear(self, level: int, text: bytes, _: Any) -> None:
         if level == _LOG_ERROR:
@@ -148,7 +150,7 @@ class LlamaBackend:
                 str(self._path), n_ctx=self.context, n_threads=threads, n_threads_batch=threads, verbose=False
             )
         except Exception as error:  # the file decides what goes wrong: a template, a text that is not UTF-8, its shapes
-            why = self._engine.complaints[0] if self._engine.complaints else str(error)
+            why = next(iter(self._engine.complaints), str(error)).rpartition("error loading model: ")[2]
             raise BackendUnavailable(f"{self._path} cannot be loaded: llama.cpp says: {why}", hint=mend) from error
 
     def _formatter(self, template: str | None) -> Any:

@@ -19,7 +19,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
 
 def host_url(config: ModelConfig) -> str:
     """Return the server's address: ``base_url``, else ``OLLAMA_HOST``, else Ollama's own default."""
-    host = (config.base_url or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST).rstrip("/")
+    host = config.base_url or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST
     # Ollama's own reading: a bare host is http on its port.
     url = host if "://" in host else f"http://{host}"
     try:
@@ -30,6 +30,7 @@ def host_url(config: ModelConfig) -> str:
         raise ConfigError(
             f"{host!r} is not the address of a server", hint=f"write it like {DEFAULT_HOST}, in base_url or OLLAMA_HOST"
         )
+    url = url.rstrip("/")
     return url if port or "://" in host else f"{url}:11434"
 
 
@@ -64,7 +65,7 @@ def _ask(client: Any, url: str, name: str | None) -> tuple[dict[str, str], Any]:
             raise UnknownModel(f"Ollama at {url} has no {name}; it has {there}", hint=f"ollama pull {name}") from error
     except (ConnectionError, httpx.TransportError) as error:
         raise BackendUnavailable(f"Ollama does not answer at {url}", hint="start it: ollama serve") from error
-    except (ollama.ResponseError, ValueError) as error:
+    except (ollama.ResponseError, TypeError, ValueError) as error:  # the last two: JSON of another shape, or none
         status = f" (HTTP {error.status_code})" if isinstance(error, ollama.ResponseError) else ""
         raise BackendUnavailable(
             f"what answers at {url} is not Ollama{status}",

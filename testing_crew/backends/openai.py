@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import Any, Literal
 
-from testing_crew.backends.base import Completion, ModelConfig, Sampling
+from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
 from testing_crew.backends.ollama import CONNECT_SECONDS, through_proxy
 from testing_crew.backends.ref import ModelRef
 from testing_crew.errors import (
@@ -18,6 +19,7 @@ from testing_crew.errors import (
     UnknownModel,
 )
 
+_NO_ROOM = re.compile(r"context[ _](length|window|size)")
 _CONTEXT_KEYS = ("max_model_len", "max_context_length", "context_length")  # vLLM, LM Studio, OpenRouter
 
 
@@ -135,7 +137,7 @@ class OpenAIBackend:
             return UnknownModel(f"{self._url} has no model {self._name}", hint=f"its models: {there}")
         if code == 404:
             return self._alien()
-        if code == 400 and "context" in said.lower():
+        if code == 400 and _NO_ROOM.search(said.lower()):
             return PromptTooLong(f"{self.tag}: {said}", hint="give it a smaller function or class")
         return GenerationFailed(f"{self._url} answered {code}: {said}")
 
@@ -160,7 +162,8 @@ class OpenAIBackend:
     def _adapts(self, error: Any) -> bool:
         """Whether the server's refusal names another way to ask, which is then kept."""
         said = _said(error).lower()
-        if error.status_code == 400 and self._limit_name == "max_tokens" and "max_completion_tokens" in said:
+        renamed = "max_completion_tokens" in said and "supported" in said
+        if renamed and self._api != "completions" and self._limit_name == "max_tokens":
             self._limit_name = "max_completion_tokens"
             return True
         no_template = "chat template" in said or "chat_template" in said
@@ -177,8 +180,14 @@ class OpenAIBackend:
             try:
                 return self._request(prompt, sampling)
             except openai.APIStatusError as error:
-                if not self._adapts(error):
-                    raise self._refused(error) from error
+                if self._adapts(error):
+                    continue
+                refused = self._refused(error)
+                if isinstance(refused, PromptTooLong) and sampling.max_tokens > MIN_ANSWER:
+                    # Some servers refuse when prompt and limit together do not fit, though the answer might be short.
+                    sampling = sampling.model_copy(update={"max_tokens": max(sampling.max_tokens // 2, MIN_ANSWER)})
+                    continue
+                raise refused from error
             except openai.APITimeoutError as error:
                 raise GenerationFailed(f"{self.tag} did not answer within {self._seconds:g} s") from error
             except openai.APIConnectionError as error:

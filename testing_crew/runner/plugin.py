@@ -17,6 +17,7 @@ import os
 import sys
 import traceback
 from collections.abc import Generator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from .plugin_text import clip, one_line, row_of, safe_repr
 
 VARIABLE = "TESTING_CREW_PROBE"
 _RANK = {"passed": 0, "skipped": 1, "xfailed": 1, "xpassed": 1, "failed": 2, "error": 2}
+_DETAILS = "testing_crew_details"
+_MACHINERY = ("pluggy", "_pytest", __name__.partition(".")[0])
 
 
 class Probe:
@@ -37,11 +40,12 @@ class Probe:
         self.module: str = settings["module"]
         self.target: str = settings["target"]
         self.test: str = settings["test"]
-        self.range: tuple[int | None, int | None] = (settings["first"], settings["last"])
+        self.range: tuple[int | None, int | None] = tuple(settings["range"] or (None, None))
         self.cases: dict[str, dict[str, Any]] = {}
         self.collected = 0
         self.internal: str | None = None
         self.asserted: set[int] = set()
+        self.errnos: set[int] = set()
         self._compared: list[tuple[str, object, object]] = []
         self._rows: dict[str, str | None] = {}
         self._trees: dict[str, ast.Module | None] = {}
@@ -120,7 +124,7 @@ class Probe:
     def pytest_assertion_pass(self, lineno: int) -> None:
         self._compared.clear()
         frame = inspect.currentframe()
-        while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("pluggy", "_pytest", _OWN):
+        while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _MACHINERY:
             frame = frame.f_back
         # Helpers in other files are rewritten too; their line numbers are not this file's.
         if frame is not None and self._path(frame.f_code.co_filename) == self.test:
@@ -144,7 +148,7 @@ class Probe:
             details["message"] = clip(report.longreprtext.partition("\n")[0])
         if details.get("line") is None:
             details["line"] = (item.location[1] or 0) + 1
-        report.testing_crew = details
+        vars(report)[_DETAILS] = details  # reports carry what plugins add to them
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -156,9 +160,10 @@ class Probe:
         if outcome == "failed" and report.when != "call":
             outcome = "error"
         case = self.cases.setdefault(
-            report.nodeid, {"node": report.nodeid.partition("::")[2], "outcome": "passed", "phase": "call", "duration": 0.0}
+            report.nodeid,
+            {"node": report.nodeid.partition("::")[2], "outcome": "passed", "phase": "call", "duration": 0.0},
         )
-        details = getattr(report, "testing_crew", {})
+        details = vars(report).get(_DETAILS, {})
         case.setdefault("function", details.get("function", case["node"]))
         case["duration"] += report.duration
         if "line" not in case or _RANK[outcome] > _RANK[case["outcome"]]:
@@ -179,14 +184,18 @@ class Probe:
     def _explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
         known: dict[str, Any] = {"line": self._line_of(error), "exception": type(error).__name__}
         known["message"] = one_line(error)
-        if isinstance(error, OSError):
-            known["errno"] = error.errno
+        if isinstance(error, OSError) and error.errno is not None:
+            self.errnos.add(error.errno)
         if isinstance(error, pytest.FixtureLookupError):
             text: str = getattr(report.longrepr, "errorstring", "")
             known["message"] = next((line.strip() for line in text.splitlines() if line.strip()), "fixture not found")
         if not isinstance(error, AssertionError):
             return known
-        stack = [pair for pair in traceback.walk_tb(error.__traceback__) if not pair[0].f_locals.get("__tracebackhide__", False)]
+        stack = [
+            pair
+            for pair in traceback.walk_tb(error.__traceback__)
+            if not pair[0].f_locals.get("__tracebackhide__", False)
+        ]
         if not stack:
             return known
         frame, line = stack[-1]
@@ -216,6 +225,9 @@ class Probe:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._watch.stop()
+        for case in self.cases.values():
+            if case["phase"] != "collect" and not case.pop("done", False) and case["outcome"] == "passed":
+                case.update(outcome="error", message="the test did not run to its end")
         self._add_watched_claims()
         report = {
             "cases": list(self.cases.values()),
@@ -225,6 +237,7 @@ class Probe:
             "coverage": self._coverage(),
             "exit": int(exitstatus),
             "internal": self.internal,
+            "errnos": sorted(self.errnos),
         }
         part = self.report_path + ".part"
         with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -240,19 +253,18 @@ class Probe:
 
     def _origin(self) -> str | None:
         """Where the target came from: the file of the module of its name, or the target itself under another name."""
-        files = [getattr(m, "__file__", None) for m in [sys.modules.get(self.module), *list(sys.modules.values())]]
-        if files[0]:
-            return os.path.realpath(files[0])
-        return self.target if any(isinstance(f, str) and self._path(f) == self.target for f in files[1:]) else None
+        named = getattr(sys.modules.get(self.module), "__file__", None)
+        if isinstance(named, str):
+            return os.path.realpath(named)
+        # __dict__ and not getattr: a lazy module would import what it stands for.
+        files = [m.__dict__.get("__file__") for m in list(sys.modules.values()) if isinstance(m, ModuleType)]
+        return self.target if any(isinstance(f, str) and self._path(f) == self.target for f in files) else None
 
     def _coverage(self) -> dict[str, Any] | None:
         try:
             return self._watch.measure(lines.Body(self.target, *self.range))
         except (OSError, SyntaxError, ValueError):
             return None
-
-
-_OWN = __name__.partition(".")[0]
 
 
 def _settings() -> dict[str, Any]:

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 
 _CONTEXTS = ("raises", "warns", "deprecated_call", "RaisesGroup", "RaisesExc")
 _LIKELY_EXPECTED = ("expect", "want", "desired", "correct")
-_PURE_CALLS = ("approx", "set", "frozenset", "dict", "list", "tuple", "bytes", "bytearray", "float", "complex", "Decimal")
+_PURE_CALLS = (
+    "approx",
+    "set",
+    "frozenset",
+    "dict",
+    "list",
+    "tuple",
+    "bytes",
+    "bytearray",
+    "float",
+    "complex",
+    "Decimal",
+)
 
 
 @dataclass(frozen=True)

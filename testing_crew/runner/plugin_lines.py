@@ -112,7 +112,8 @@ class Measured:
         patterns = [re.sub(r"[*?\[\]{}!]", "?", path) for path in paths]
         self._coverage = coverage.Coverage(data_file=None, branch=True, include=patterns, config_file=False)
         self._coverage.set_option(
-            "run:disable_warnings", ["no-data-collected", "couldnt-parse", "no-ctracer", "already-imported", "no-sysmon"]
+            "run:disable_warnings",
+            ["no-data-collected", "couldnt-parse", "no-ctracer", "already-imported", "no-sysmon"],
         )
         self._coverage.start()
 
@@ -179,7 +180,7 @@ class Traced:
 
     def stop(self) -> None:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
 
     def labels(self, path: str) -> dict[int, set[str]]:
         return self._ran.get(path, {})

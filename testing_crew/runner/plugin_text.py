@@ -13,6 +13,8 @@ import pytest
 LONGEST = 2_000
 _NOT_RAISED = re.compile(r"DID NOT RAISE (?!<class|\(<class|any of \(<class)(any of )?\(?([\w., ]+)\)?")
 
+_NOT_MATCHED = re.compile(r"^(Regex pattern did not match\.) Regex: (.*) Input: (.*)$")
+
 
 def clip(text: str) -> str:
     """``text`` cut to what a report may hold of one value."""
@@ -35,9 +37,12 @@ def one_line(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:
         text = f"<message that raised {type(broken).__name__}>"
-    if type(error).__module__.startswith("_pytest"):
-        text = _NOT_RAISED.sub(_with_classes, text)
-    return clip(" ".join(text.split()))
+    flat = " ".join(text.split())
+    if isinstance(error, pytest.fail.Exception):
+        flat = _NOT_RAISED.sub(_with_classes, flat)
+    elif isinstance(error, AssertionError):
+        flat = _NOT_MATCHED.sub(r"\1 Expected regex: \2 Actual message: \3", flat)
+    return clip(flat)
 
 
 def _with_classes(match: re.Match[str]) -> str:
@@ -55,7 +60,9 @@ def row_of(item: pytest.Item) -> str | None:
     if not values:
         return None
     try:
-        order = [name for name in inspect.signature(getattr(item, "function", None) or len).parameters if name in values]
+        order = [
+            name for name in inspect.signature(getattr(item, "function", None) or len).parameters if name in values
+        ]
     except (TypeError, ValueError):
         order = []
     return "(" + ", ".join(safe_repr(values[name]) for name in order or values) + ")"

@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import ctypes
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+
+class Server(ThreadingHTTPServer):
+    """An HTTP server that runs in a thread and, when it stops, hangs up on everybody as a dying process does."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, handler: Any) -> None:
+        super().__init__(("127.0.0.1", port), handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self._connections: set[Any] = set()
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
@@ -41,8 +74,7 @@ class ServedModel:
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             import llama_cpp
 
-            trained = llama_cpp.Llama(str(self.path), vocab_only=False, n_ctx=0, verbose=False)
-            self._llama = trained
+            self._llama = llama_cpp.Llama(str(self.path), n_ctx=0, verbose=False)  # 0: the context it was trained with
         return self._llama
 
     @property
@@ -83,9 +115,8 @@ class ServedModel:
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """The text of a chat by the Jinja template that the GGUF carries."""
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
         import llama_cpp
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         def text(token: int) -> str:
             return llama_cpp.llama_vocab_get_text(self._vocab(), token).decode() if token >= 0 else ""

@@ -19,6 +19,8 @@ UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 ALIGNMENT = 32
 NORMAL, CONTROL = 1, 3
 BOS, EOS = 256, 257
+LINES = ["import pytest\n", "\ndef test_add():\n", "    assert add(1, 2) == 3\n"]  # a chain that tests may use
+PROMPT = "### Task: Write pytest tests\n\n### Tests:\n"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from finetune.data.synthetic import classes, examples, programs
+from finetune.data.synthetic import classes, examples, programs, tables
 from finetune.data.synthetic.examples import Example
+from finetune.data.synthetic.program import Program
 
 
 def stream(seed: int, *, split: str = "train", canonical: float = 0.8) -> Iterator[Example]:
@@ -21,7 +22,7 @@ def stream(seed: int, *, split: str = "train", canonical: float = 0.8) -> Iterat
         yield from _examples(rng, programs.program(rng, *families), canonical)
 
 
-def _examples(rng: random.Random, program: programs.Program, canonical: float) -> Iterator[Example]:
+def _examples(rng: random.Random, program: Program, canonical: float) -> Iterator[Example]:
     if program.is_class:
         steps = classes.observe(rng, program)
         if steps:
@@ -32,7 +33,7 @@ def _examples(rng: random.Random, program: programs.Program, canonical: float) -
                 if made:
                     yield made
         return
-    table = examples.observe(rng, program, rng.random() < canonical)
+    table = tables.observe(rng, program, rng.random() < canonical)
     if table is None:
         return
     pick = rng.random()

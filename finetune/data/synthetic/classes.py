@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from finetune.data.synthetic import values
-from finetune.data.synthetic.examples import Example, _is_builtin, shown
-from finetune.data.synthetic.programs import Parameter, Program
+from finetune.data.synthetic.examples import Example, shown
+from finetune.data.synthetic.program import Parameter, Program
+from finetune.data.synthetic.tables import is_builtin
 from testing_crew import failures, prompt
 from trace_logger.records import CaseResult
 
@@ -37,7 +38,9 @@ class Step:
 
 def _arguments(parameters: tuple[Parameter, ...], index: int) -> tuple[Any, ...]:
     needed = [p for p in parameters if not p.has_default or index % 2]
-    return tuple(values.CANONICAL[p.kind][(index + 2 + j) % len(values.CANONICAL[p.kind])] for j, p in enumerate(needed))
+    return tuple(
+        values.CANONICAL[p.kind][(index + 2 + j) % len(values.CANONICAL[p.kind])] for j, p in enumerate(needed)
+    )
 
 
 def _call(name: str, args: tuple[Any, ...]) -> str:
@@ -67,7 +70,7 @@ def observe(rng: random.Random, program: Program) -> list[Step] | None:
         try:
             value = getattr(obj, method)(*args)
         except Exception as error:
-            if not _is_builtin(type(error).__name__):
+            if not is_builtin(type(error).__name__):
                 return None
             steps.append(Step(f"{name}_{method}_raises", made, (), subject, raises=type(error).__name__))
             continue

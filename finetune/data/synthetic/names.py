@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import keyword
 import random
+import sys
 
-_WORDS = (
-    "add count merge split find total value item index first last limit score price order user name text line word key "
-    "group filter sort sum mean range step window buffer queue stack node edge path depth level token parse format join "
-    "clean strip lower upper check valid match prefix suffix pad wrap chunk batch flat unique common diff shift rotate "
-    "scale round clip clamp bound rate ratio share cost tax fee day month year hour minute second time date week start "
-    "end left right top bottom width height area size length weight color pixel row column cell grid board move turn "
-    "play win game card deck hand point vector angle speed mass force bank account deposit balance stock cart invoice "
-    "email phone address city zone map table field record entry log event task job worker retry delay cache store load "
-    "save read write encode decode hash digit number even odd prime factor power root digitize slug title label tag "
-    "header body footer page link url query param option flag mode state status code error message reply note list"
-).split()
+_WORDS = """
+add count merge split find total value item index first last limit score price order user name text line word key
+group filter sort sum mean range step window buffer queue stack node edge path depth level token parse format join
+clean strip lower upper check valid match prefix suffix pad wrap chunk batch flat unique common diff shift rotate
+scale round clip clamp bound rate ratio share cost tax fee day month year hour minute second time date week start
+end left right top bottom width height area size length weight color pixel row column cell grid board move turn play
+win game card deck hand point vector angle speed mass force bank account deposit balance stock cart invoice email
+phone address city zone map table field record entry log event task job worker retry delay cache store load save
+read write encode decode hash digit number even odd prime factor power root digitize slug title label tag header
+body footer page link url query param option flag mode state status code error message reply note list
+""".split()  # noqa: SIM905 - a list of a word a line is hard to read
 _TEXT_ARGS = ("text", "s", "value", "name", "word", "line", "title", "raw", "content", "string")
 _INT_ARGS = ("n", "x", "a", "count", "value", "size", "num", "k", "limit", "total", "b", "y")
 _LIST_ARGS = ("items", "values", "numbers", "data", "xs", "seq", "elements", "lst", "rows")
@@ -48,7 +50,10 @@ def word(rng: random.Random) -> str:
 
 def function_name(rng: random.Random) -> str:
     """A snake_case name of one to three words."""
-    return "_".join(word(rng) for _ in range(rng.choice((1, 2, 2, 2, 3))))
+    while True:
+        name = "_".join(word(rng) for _ in range(rng.choice((1, 2, 2, 2, 3))))
+        if not keyword.iskeyword(name):
+            return name
 
 
 def class_name(rng: random.Random) -> str:
@@ -57,8 +62,12 @@ def class_name(rng: random.Random) -> str:
 
 
 def module_name(rng: random.Random) -> str:
-    """A dotted module path of one to three parts."""
-    return ".".join(function_name(rng) if rng.random() < 0.4 else word(rng) for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
+    """A dotted module path of one to three parts, none of them a keyword, the first no module of the standard library."""
+    while True:
+        count = rng.choice((1, 1, 1, 2, 2, 3))
+        parts = [function_name(rng) if rng.random() < 0.4 else word(rng) for _ in range(count)]
+        if parts[0] not in sys.stdlib_module_names and not any(keyword.iskeyword(p) for p in parts):
+            return ".".join(parts)
 
 
 def argument_name(rng: random.Random, kind: str) -> str:

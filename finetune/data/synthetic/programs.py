@@ -1,44 +1,30 @@
-"""Made-up code under test: a family varied, or a random program put together from typed pieces."""
+"""Made-up code under test: families with their names, constants, operators and annotations varied."""
 
 from __future__ import annotations
 
 import ast
-import builtins
-import keyword
 import random
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import ClassVar
 
 from finetune.data.synthetic import families, names
+from finetune.data.synthetic.program import RESERVED, Parameter, Program
+from finetune.data.synthetic.random_programs import random_program
 from finetune.data.synthetic.values import ANNOTATION
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter: its name, the kind of its values, and how it may be passed."""
-
-    name: str
-    kind: str
-    has_default: bool = False
-    keyword_only: bool = False
-
-
-@dataclass(frozen=True)
-class Program:
-    """A module with one function or class to test."""
-
-    source: str
-    module: str
-    unit: str
-    parameters: tuple[Parameter, ...] = ()
-    methods: tuple[tuple[str, tuple[Parameter, ...]], ...] = ()
-    is_class: bool = False
 
 
 class _Vary(ast.NodeTransformer):
     """Renames locals and, now and then, changes a constant or an operator, so that no answer can be remembered."""
 
-    _SWAPS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Add: ast.Sub, ast.Sub: ast.Add}
+    _SWAPS: ClassVar[dict[type, type]] = {
+        ast.Lt: ast.LtE,
+        ast.LtE: ast.Lt,
+        ast.Gt: ast.GtE,
+        ast.GtE: ast.Gt,
+        ast.Add: ast.Sub,
+        ast.Sub: ast.Add,
+    }
 
     def __init__(self, rng: random.Random, renames: dict[str, str], change: float) -> None:
         self.rng, self.renames, self.change = rng, renames, change
@@ -70,7 +56,7 @@ class _Vary(ast.NodeTransformer):
 
     def _swap(self, op: ast.cmpop) -> ast.cmpop:
         other = self._SWAPS.get(type(op))
-        return other() if other and self.rng.random() < self.change / 2 else op  # type: ignore[return-value]
+        return other() if other and self.rng.random() < self.change / 2 else op
 
 
 def _locals(function: ast.FunctionDef) -> set[str]:
@@ -113,7 +99,7 @@ def _renamed(rng: random.Random, function: ast.FunctionDef, kinds: dict[str, str
         if rng.random() < 0.6:
             for _ in range(5):
                 new = names.argument_name(rng, kinds.get(name, ""))
-                if new not in taken and new not in _RESERVED:
+                if new not in taken and new not in RESERVED:
                     renames[name] = new
                     break
         taken.add(renames.get(name, name))
@@ -124,9 +110,6 @@ def _renamed(rng: random.Random, function: ast.FunctionDef, kinds: dict[str, str
         kinds[renames.get(old, old)] = kinds[old]
     assert isinstance(varied, ast.FunctionDef)
     return varied
-
-
-_RESERVED = {*keyword.kwlist, *dir(builtins), "self"}
 
 
 def _kinds(function: ast.FunctionDef) -> dict[str, str]:
@@ -147,7 +130,12 @@ def from_function_family(rng: random.Random, source: str) -> Program:
         if isinstance(node, ast.Name) and node.id == "f":
             node.id = name
     _finish_function(rng, function)
-    return Program(_with_surroundings(rng, ast.unparse(ast.fix_missing_locations(function))), names.module_name(rng), name, parameters)
+    return Program(
+        _with_surroundings(rng, ast.unparse(ast.fix_missing_locations(function))),
+        names.module_name(rng),
+        name,
+        parameters,
+    )
 
 
 def from_class_family(rng: random.Random, source: str) -> Program:
@@ -164,12 +152,17 @@ def from_class_family(rng: random.Random, source: str) -> Program:
     for attribute in sorted(attributes):
         if rng.random() < 0.5:
             renames[attribute] = names.word(rng)
-    if len(set(renames.values())) < len(renames) or set(renames.values()) & _RESERVED:
+    if len(set(renames.values())) < len(renames) or set(renames.values()) & RESERVED:
         renames = {}
     methods: list[tuple[str, tuple[Parameter, ...]]] = []
     own = {n.name for n in node.body if isinstance(n, ast.FunctionDef)} | attributes
     for child in ast.walk(node):
-        if isinstance(child, ast.Attribute) and isinstance(child.value, ast.Name) and child.value.id == "self" and child.attr in own:
+        if (
+            isinstance(child, ast.Attribute)
+            and isinstance(child.value, ast.Name)
+            and child.value.id == "self"
+            and child.attr in own
+        ):
             child.attr = renames.get(child.attr, child.attr)
     parameters: tuple[Parameter, ...] = ()
     for method in [n for n in node.body if isinstance(n, ast.FunctionDef)]:
@@ -182,141 +175,28 @@ def from_class_family(rng: random.Random, source: str) -> Program:
         else:
             methods.append((method.name, found))
         _finish_function(rng, method)
-    return Program(ast.unparse(ast.fix_missing_locations(node)) + "\n", names.module_name(rng), node.name, parameters, tuple(methods), True)
+    return Program(
+        ast.unparse(ast.fix_missing_locations(node)) + "\n",
+        names.module_name(rng),
+        node.name,
+        parameters,
+        tuple(methods),
+        True,
+    )
 
 
-_SURROUNDINGS = ("import re", "import math", "from typing import Optional", "import os\nimport sys", "from collections import Counter")
+_SURROUNDINGS = (
+    "import re",
+    "import math",
+    "from typing import Optional",
+    "import os\nimport sys",
+    "from collections import Counter",
+)
 
 
 def _with_surroundings(rng: random.Random, function: str) -> str:
     """Some modules import things first."""
     return (rng.choice(_SURROUNDINGS) + "\n\n\n" if rng.random() < 0.15 else "") + function + "\n"
-
-
-# ---- random programs ----
-
-_TYPES = ("int", "str", "list[int]", "list[str]", "bool", "dict[str, int]", "float")
-
-
-class _Builder:
-    """Builds expressions of a wanted type over the variables in scope."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.scope: dict[str, str] = {}
-
-    def variable(self, kind: str) -> str | None:
-        have = [n for n, k in self.scope.items() if k == kind]
-        return self.rng.choice(have) if have else None
-
-    def expression(self, kind: str, depth: int) -> str:
-        variable = self.variable(kind)
-        if depth <= 0 or (variable and self.rng.random() < 0.4):
-            return variable or self.constant(kind)
-        return self.rng.choice(_FORMS[kind])(self, depth - 1)
-
-    def constant(self, kind: str) -> str:
-        rng = self.rng
-        return {
-            "int": lambda: str(rng.randint(0, 12)),
-            "str": lambda: repr(rng.choice(("", "-", "x", " ", "_", names.word(rng)))),
-            "bool": lambda: rng.choice(("True", "False")),
-            "list[int]": lambda: "[" + ", ".join(str(rng.randint(0, 9)) for _ in range(rng.randint(0, 3))) + "]",
-            "list[str]": lambda: repr([names.word(rng) for _ in range(rng.randint(0, 2))]),
-            "dict[str, int]": lambda: repr({names.word(rng): rng.randint(0, 9) for _ in range(rng.randint(0, 2))}),
-            "float": lambda: str(round(rng.uniform(0, 5), 1)),
-        }[kind]()
-
-
-def _form(template: str):  # type: ignore[no-untyped-def]
-    """A builder for a template such as ``{int} + {int}``; ``K`` is a small constant."""
-    parts = template.replace("{", "}").split("}")
-
-    def build(builder: _Builder, depth: int) -> str:
-        out = ""
-        for i, part in enumerate(parts):
-            if i % 2 == 0:
-                out += part
-            elif part == "K":
-                out += str(builder.rng.randint(1, 9))
-            elif part == "C":
-                out += repr(builder.rng.choice("aeioxyz-_ ,"))
-            else:
-                piece = builder.expression(part, depth)
-                out += f"({piece})" if " " in piece and not piece.endswith((")", "]", '"', "'")) else piece
-        return out
-
-    return build
-
-
-_FORMS = {
-    kind: [_form(t) for t in templates.split(" ; ")]
-    for kind, templates in {
-        "int": "{int} + {int} ; {int} - {int} ; {int} * {K} ; {int} % {K} ; {int} // {K} ; len({str}) ; len({list[int]}) ; abs({int}) ; "
-        "max({int}, {int}) ; min({int}, {int}) ; sum({list[int]}) ; {str}.count({C}) ; {str}.find({C}) ; len({list[str]}) ; len({dict[str, int]})",
-        "str": "{str} + {str} ; {str}.upper() ; {str}.lower() ; {str}.strip() ; {str}[::-1] ; {str}.replace({C}, {C}) ; {str}.title() ; "
-        "str({int}) ; {C}.join({list[str]}) ; {str}[:{K}] ; {str}[{K}:] ; {str} * {K} ; {str}.zfill({K})",
-        "list[int]": "sorted({list[int]}) ; {list[int]}[::-1] ; [x * {K} for x in {list[int]}] ; [x for x in {list[int]} if x > {K}] ; "
-        "[x + {int} for x in {list[int]}] ; {list[int]} + {list[int]} ; {list[int]}[:{K}] ; [len(w) for w in {list[str]}] ; "
-        "list(range({K})) ; sorted(set({list[int]})) ; list({dict[str, int]}.values()) ; [x % {K} for x in {list[int]}]",
-        "list[str]": "{str}.split() ; {str}.split({C}) ; sorted({list[str]}) ; [w.upper() for w in {list[str]}] ; {list[str]} + [{str}] ; "
-        "[w for w in {list[str]} if w] ; list({str}) ; [str(x) for x in {list[int]}] ; sorted({dict[str, int]}) ; {list[str]}[::-1]",
-        "bool": "{int} > {int} ; {int} == {int} ; {str}.startswith({C}) ; not {bool} ; {C} in {str} ; {int} in {list[int]} ; "
-        "{int} % {K} == 0 ; {bool} and {bool} ; {bool} or {bool} ; {str}.isalpha() ; bool({list[int]}) ; {str} in {dict[str, int]}",
-        "dict[str, int]": "{{w: len(w) for w in {list[str]}}} ; dict({dict[str, int]}) ; {{c: {str}.count(c) for c in {str}}} ; "
-        "{{k: v + {K} for k, v in {dict[str, int]}.items()}} ; {{k: v for k, v in {dict[str, int]}.items() if v > {K}}}",
-        "float": "{float} + {float} ; {float} * {K} ; {int} / {K} ; round({float}, 1) ; float({int}) ; {float} - {float} ; abs({float})",
-    }.items()
-}
-# doubled braces stand for themselves in a template
-_FORMS["dict[str, int]"] = [
-    lambda b, d: "{w: len(w) for w in " + b.expression("list[str]", d) + "}",
-    lambda b, d: "dict(" + b.expression("dict[str, int]", d) + ")",
-    lambda b, d: "{k: v + " + str(b.rng.randint(1, 9)) + " for k, v in " + b.expression("dict[str, int]", d) + ".items()}",
-    lambda b, d: "{c: i for i, c in enumerate(" + b.expression("str", d) + ")}",
-]
-
-
-def random_program(rng: random.Random) -> Program:
-    """A function of random statements over one to three typed parameters."""
-    builder = _Builder(rng)
-    parameters: list[Parameter] = []
-    for _ in range(rng.choice((1, 1, 2, 2, 3))):
-        kind = rng.choice(_TYPES)
-        name = names.argument_name(rng, kind)
-        if name in builder.scope or name in _RESERVED:
-            name = f"{name}{len(parameters) + 1}"
-        builder.scope[name] = kind
-        parameters.append(Parameter(name, kind, has_default=False))
-    returns = rng.choice(_TYPES)
-    lines: list[str] = []
-    if rng.random() < 0.25:
-        exception = rng.choice(("ValueError", "TypeError", "KeyError", "RuntimeError", "IndexError"))
-        lines += [f"if {builder.expression('bool', 1)}:", f"    raise {exception}({' '.join(names.word(rng) for _ in range(2))!r})"]
-    for _ in range(rng.choice((0, 1, 1, 2))):
-        kind = rng.choice(_TYPES)
-        local = names.argument_name(rng, kind)
-        if local in builder.scope or local in _RESERVED:
-            continue
-        form = rng.random()
-        if form < 0.6:
-            lines.append(f"{local} = {builder.expression(kind, 2)}")
-        elif form < 0.8:
-            kind = "int"
-            lines += [f"{local} = {builder.constant('int')}", f"for x in {builder.expression('list[int]', 1)}:"]
-            lines += [f"    if x > {rng.randint(0, 5)}:", f"        {local} += x"] if rng.random() < 0.5 else [f"    {local} += x"]
-        else:
-            lines += [f"if {builder.expression('bool', 1)}:", f"    {local} = {builder.expression(kind, 1)}"]
-            lines += ["else:", f"    {local} = {builder.expression(kind, 1)}"]
-        builder.scope[local] = kind
-    if rng.random() < 0.4:
-        lines += [f"if {builder.expression('bool', 1)}:", f"    return {builder.expression(returns, 1)}"]
-    lines.append(f"return {builder.expression(returns, 2)}")
-    name = names.function_name(rng)
-    annotated = rng.random() < 0.6
-    signature = ", ".join(f"{p.name}: {p.kind}" if annotated else p.name for p in parameters)
-    body = "\n".join("    " + line for line in lines)
-    return Program(f"def {name}({signature}):\n{body}\n", names.module_name(rng), name, tuple(parameters))
 
 
 def program(rng: random.Random, functions: list[str], classes: list[str]) -> Program:

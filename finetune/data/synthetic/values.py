@@ -161,7 +161,15 @@ def near(rng: random.Random, value: Any) -> Any:
     return value
 
 
-_KIND_OF = {bool: "bool", int: "int", float: "float", str: "str", set: "set[int]", dict: "dict[str, int]", tuple: "tuple[int, int]"}
+_KIND_OF = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    set: "set[int]",
+    dict: "dict[str, int]",
+    tuple: "tuple[int, int]",
+}
 
 
 def unrelated(rng: random.Random, value: Any) -> Any:

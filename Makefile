@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both may be run again at any time.
+PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(v) 2>/dev/null)))
+BIN := .venv/bin
+export CREWAI_DISABLE_TELEMETRY := true
+export CREWAI_TRACING_ENABLED := false
+export OTEL_SDK_DISABLED := true
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test check format clean
+
+demo: .venv/.core
+	@echo "== the agent writes tests for examples/shop/prices.py (embedded model, no network) =="
+	@$(BIN)/testing-crew write examples/shop/prices.py --force
+	@echo "== see what was kept: $(BIN)/testing-crew traces list =="
+
+test: .venv/.all check
+	@echo "== tests =="
+	@$(BIN)/python -m pytest
+
+check: .venv/.all
+	@echo "== format, lint, types, who imports whom =="
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.all
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "No Python found. Install Python 3.10 to 3.13, or: make PYTHON=/path/to/python"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V): Python 3.10 to 3.13 is needed. make PYTHON=/path/to/python"; exit 2; }
+	@echo "== environment: .venv with $$($(PYTHON) -V) =="
+	@$(PYTHON) -m venv .venv || { echo "venv is missing. Debian and Ubuntu: sudo apt install python3-venv"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=24' && touch $@
+
+.venv/.core: .venv/.python pyproject.toml constraints.txt
+	@command -v c++ >/dev/null || { echo "A C++ compiler is needed to build llama.cpp. Debian and Ubuntu: sudo apt install g++; macOS: xcode-select --install"; exit 2; }
+	@echo "== install: the agent and llama.cpp, which is compiled (about 5 minutes the first time) =="
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/.all: .venv/.core
+	@echo "== install: training and development packages =="
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local,train,dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

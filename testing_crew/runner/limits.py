@@ -1,0 +1,21 @@
+"""How much one run may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``wall_seconds`` bounds the whole run, and ``output_bytes`` is what is kept of stdout and stderr together.
+
+    The other limits hold for each process of the run, as far as the system knows such a limit. ``processes`` is the number
+    of processes and threads; it does not bind when the runner itself runs as root.
+    """
+
+    wall_seconds: float = 30
+    cpu_seconds: int = 30
+    memory_bytes: int = 2 * 1024**3
+    output_bytes: int = 256 * 1024
+    file_bytes: int = 64 * 1024**2
+    processes: int = 128

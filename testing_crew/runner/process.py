@@ -1,0 +1,163 @@
+"""One child process, from its start to the last of its descendants, with its output capped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_STEP = 0.004
+_GRACE = 2.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a child ended.
+
+    ``exit_code`` is negative for a signal; ``seconds`` of wall time; ``cpu_seconds`` and ``peak_bytes`` (the largest
+    resident size of one process) are None where the system does not tell.
+    """
+
+    exit_code: int
+    output: str
+    cut_bytes: int
+    timed_out: bool
+    seconds: float
+    cpu_seconds: float | None
+    peak_bytes: int | None
+
+
+class Capped:
+    """The head and the tail of a stream, at most ``limit`` bytes together; the middle is read and thrown away."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(limit // 2, 1)
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.total = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the stream."""
+        self.total += len(data)
+        room = self._half - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:] if room > 0 else data
+        if len(self._tail) > self._half:
+            del self._tail[: -self._half]
+
+    @property
+    def cut(self) -> int:
+        """How many bytes were thrown away."""
+        return self.total - len(self._head) - len(self._tail)
+
+    def text(self) -> str:
+        """The stream as text, the cut marked where it is."""
+        if not self.cut:
+            return (self._head + self._tail).decode("utf-8", "replace")
+        mark = f"\n... {self.cut} bytes of output were cut here ...\n"
+        return self._head.decode("utf-8", "replace") + mark + self._tail.decode("utf-8", "replace")
+
+
+def _drain(stream: IO[bytes], kept: Capped) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while data := os.read(stream.fileno(), 65_536):
+            kept.feed(data)
+
+
+def run_child(
+    command: list[str], environment: Mapping[str, str], cwd: str, wall_seconds: float, output_bytes: int, mark: str = ""
+) -> Finished:
+    """Run ``command`` in a session of its own until it ends or ``wall_seconds`` have passed, then kill what is left of it.
+
+    ``mark`` is a value of the child's environment by which descendants that left the session are found and killed (on
+    Linux); a sandbox with its own process namespace needs none. An interrupt kills the child before it is passed on.
+    """
+    began = time.monotonic()
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(environment),
+        cwd=cwd,
+        start_new_session=os.name == "posix",
+    )
+    assert child.stdout is not None
+    kept = Capped(output_bytes)
+    reader = threading.Thread(target=_drain, args=(child.stdout, kept), daemon=True)
+    timed_out = True
+    usage = None
+    try:
+        reader.start()
+        deadline = began + wall_seconds
+        while time.monotonic() < deadline:
+            if _has_ended(child):
+                timed_out = False
+                break
+            time.sleep(_STEP)
+    finally:
+        _kill_session(child)
+        usage = _reap(child)
+        if mark:
+            _kill_marked(mark)
+    seconds = time.monotonic() - began
+    reader.join(_GRACE)  # a descendant beyond reach may hold the pipe open: its output is not waited for
+    if not reader.is_alive():
+        child.stdout.close()
+    return Finished(
+        exit_code=child.returncode,
+        output=kept.text(),
+        cut_bytes=kept.cut,
+        timed_out=timed_out,
+        seconds=seconds,
+        cpu_seconds=usage[0] if usage else None,
+        peak_bytes=usage[1] if usage else None,
+    )
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether ``child`` ended; it is left unreaped where that can be, so that its number still names its session."""
+    if hasattr(os, "waitid"):
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return child.poll() is not None
+
+
+def _kill_session(child: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
+
+
+def _reap(child: subprocess.Popen[bytes]) -> tuple[float, int] | None:
+    """Wait for ``child`` and say what it used, its own reaped children included: CPU seconds, peak bytes."""
+    if child.returncode is not None or not hasattr(os, "wait4"):
+        child.wait()
+        return None
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _kill_marked(mark: str) -> None:
+    """Kill every process that carries ``mark`` in its environment, until a look around finds none."""
+    wanted = mark.encode()
+    for _ in range(50):
+        found = False
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if wanted in entry.read_bytes().split(b"\0"):
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+                    found = True
+        if not found:
+            return
+        time.sleep(_STEP)

@@ -1,0 +1,178 @@
+"""What holds a run in: bubblewrap, or user namespaces of our own making, or limits alone.
+
+With bubblewrap or namespaces (Linux), the child sees the whole file system read-only except its scratch folder and a private
+/tmp and /dev/shm; the home folders and /run are empty but for the paths that the run needs; there is no network (a loopback
+interface of its own works), no view of other processes, and no capability; when the launcher goes, every process inside
+goes with it, daemons too.
+
+What this does not do. The child may read whatever its user may read outside the hidden folders, and connect to a socket
+file that lies there. It shares the kernel: a kernel bug is a way out, and no system call is filtered. Disk is bounded file
+by file and by time, not in total; memory process by process. The limit on processes does not bind when we run as root,
+since Linux exempts root from it.
+
+With limits alone (other systems, or Linux where namespaces are refused), CPU time, memory, file size and wall time are still
+bounded where the system knows such a limit, and HOME and TMPDIR point into the scratch folder; but the network, the file
+system and other processes are within reach of the child. `PytestRun.sandbox` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["bubblewrap", "namespaces", "limits"]
+KINDS: tuple[Kind, ...] = ("bubblewrap", "namespaces", "limits")
+DESCRIPTIONS: dict[Kind, str] = {
+    "bubblewrap": "bubblewrap",
+    "namespaces": "user namespaces",
+    "limits": "limits only: no network or file isolation on this machine",
+}
+_HOMES = ("/home", "/root")
+_SOCKETS = ("/run", "/var/run")  # a socket in a read-only folder can still be connected to
+_TRIAL_EXIT = 7
+
+
+@dataclass(frozen=True)
+class View:
+    """What one run needs to see: ``scratch`` to write in, ``slash_tmp`` (inside it) to stand at /tmp, ``needed`` to read."""
+
+    scratch: str
+    slash_tmp: str
+    needed: tuple[str, ...]
+    cwd: str
+
+    @property
+    def hidden(self) -> list[str]:
+        """The folders that are emptied; a folder that is needed itself, or lies in a needed one, cannot be."""
+        homes = {*_HOMES, *_SOCKETS, *_own_homes()}
+        found = sorted(h for h in homes if h != "/" and os.path.isdir(h) and not os.path.islink(h))
+        outer = [h for h in found if not any(_inside(h, other) for other in found if other != h)]
+        return [h for h in outer if not any(_inside(h, needed) for needed in self.needed)]
+
+    @property
+    def private_tmp(self) -> bool:
+        """Whether /tmp can be the run's own: not when the run needs all of it."""
+        return not any(_inside("/tmp", needed) for needed in self.needed)
+
+    @property
+    def restored(self) -> list[str]:
+        """The needed paths that hiding would take away, outermost first."""
+        gone = [*self.hidden, "/tmp", "/dev"]
+        lost = sorted({n for n in self.needed if os.path.exists(n) and any(_inside(n, g) and n != g for g in gone)})
+        return [n for n in lost if not any(_inside(n, other) for other in lost if other != n)]
+
+    @property
+    def remarks(self) -> str:
+        """What a person must know about this view, empty when there is nothing."""
+        if any(_inside(home, needed) for home in _own_homes() for needed in self.needed):
+            return " (the home folder is visible: the project or its interpreter is all of it)"
+        return ""
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _own_homes() -> set[str]:
+    homes = {os.environ.get("HOME", "")}
+    if sys.platform != "win32":
+        import pwd
+
+        with contextlib.suppress(KeyError):  # a container may run under a number that has no name
+            homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    return {os.path.realpath(h) for h in homes if os.path.isabs(h)} - {os.sep}
+
+
+def needed_paths(paths: Iterable[str]) -> tuple[str, ...]:
+    """``paths`` as they are written and with their links followed, those that exist, each once.
+
+    A path such as ``~/bin/python`` may pass through several links, each in another folder: every one is kept.
+    """
+    kept: dict[str, None] = {}
+    for path in paths:
+        step = os.path.abspath(path)
+        for _ in range(40):  # as many links as Linux itself follows
+            if os.path.exists(step):
+                kept[step] = None
+            if not os.path.islink(step):
+                break
+            step = os.path.normpath(os.path.join(os.path.dirname(step), os.readlink(step)))
+        kept[os.path.realpath(path)] = None
+    return tuple(kept)
+
+
+def wrap(kind: Kind, command: list[str], view: View) -> list[str]:
+    """``command`` (absolute program first) as it runs inside the sandbox ``kind`` with ``view``."""
+    if kind == "bubblewrap":
+        return [*_bubblewrap(view), *command]
+    if kind == "namespaces":
+        plan = {
+            "scratch": view.scratch,
+            "slash_tmp": view.slash_tmp,
+            "private_tmp": view.private_tmp,
+            "hidden": view.hidden,
+            "restored": view.restored,
+            "cwd": view.cwd,
+            "command": command,
+        }
+        return [sys.executable, "-I", "-S", str(Path(__file__).with_name("namespaces.py")), json.dumps(plan)]
+    return command
+
+
+def _bubblewrap(view: View) -> list[str]:
+    arguments = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    arguments += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+    arguments += ["--unshare-cgroup-try", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for folder in view.hidden:
+        arguments += ["--tmpfs", folder]
+    if view.private_tmp:
+        arguments += ["--bind", view.slash_tmp, "/tmp"]
+    for path in view.restored:
+        arguments += ["--ro-bind", path, path]
+    arguments += ["--bind", view.scratch, view.scratch]
+    for folder in view.hidden:
+        arguments += ["--remount-ro", folder]
+    return [*arguments, "--chdir", view.cwd, "--"]
+
+
+def describe() -> tuple[Kind, str]:
+    """The sandbox that runs get on this machine, and the sentence about it that `PytestRun.sandbox` carries."""
+    kind = available()[0]
+    return kind, DESCRIPTIONS[kind]
+
+
+@lru_cache(maxsize=1)
+def available() -> tuple[Kind, ...]:
+    """The sandboxes that work here, best first, each found by a real trial; ``limits`` always does. Asked once."""
+    return tuple(kind for kind in KINDS if kind == "limits" or _works(kind))
+
+
+def _works(kind: Kind) -> bool:
+    if not sys.platform.startswith("linux") or (kind == "bubblewrap" and shutil.which("bwrap") is None):
+        return False
+    with tempfile.TemporaryDirectory(prefix="tcrew-", ignore_cleanup_errors=True) as folder:
+        scratch = os.path.realpath(folder)
+        os.mkdir(os.path.join(scratch, "slash-tmp"))
+        view = View(scratch, os.path.join(scratch, "slash-tmp"), needed_paths([sys.prefix, sys.base_prefix]), "/")
+        trial = f"echo x > {scratch}/mark && ! echo x > /etc/tcrew-mark && exit {_TRIAL_EXIT}"
+        try:
+            ended = subprocess.run(
+                wrap(kind, ["/bin/sh", "-c", trial], view),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=20,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return False
+        return ended.returncode == _TRIAL_EXIT and os.path.exists(os.path.join(scratch, "mark"))

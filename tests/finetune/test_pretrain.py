@@ -1,0 +1,95 @@
+"""Pretraining on a few examples: it learns, it can be stopped and taken up, and bad recipes are refused."""
+
+import json
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from finetune import pretrain
+from finetune.data.packed import PretrainConfig, Rows, prepare, read_config
+
+SMALL = PretrainConfig(
+    vocab_size=600,
+    hidden_size=32,
+    layers=1,
+    heads=2,
+    intermediate_size=64,
+    warm_examples=20,
+    examples=60,
+    dev_examples=20,
+    batch_tokens=4096,
+    checkpoint_every=4,
+    warmup_steps=2,
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pretrain")
+    prepare(SMALL, out)
+    return out
+
+
+def copy_of(prepared, tmp_path):
+    import shutil
+
+    shutil.copytree(prepared, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_loss_weights_are_on_the_answer(prepared):
+    rows = Rows(prepared / "data" / "train.npz", SMALL)
+    ids, weights = rows.batch(rows.plan(0)[0])
+    assert ids.shape == weights.shape
+    assert {round(w, 4) for w in weights.unique().tolist()} <= {0.0, SMALL.prompt_weight, 1.0}
+    row = rows.plan(0)[0][0]
+    assert int((weights[0] == 1.0).sum()) == int(rows.lengths[row] - rows.prompts[row])
+
+
+def test_every_row_is_in_one_epoch_once(prepared):
+    rows = Rows(prepared / "data" / "train.npz", SMALL)
+    assert sorted(int(r) for batch in rows.plan(3) for r in batch) == list(range(len(rows.lengths)))
+
+
+def test_stopped_and_taken_up_it_ends_as_if_it_had_not_been(prepared, tmp_path, monkeypatch):
+    whole = copy_of(prepared, tmp_path / "a")
+    pretrain.train(SMALL, whole)
+    broken = copy_of(prepared, tmp_path / "b")
+    real, calls = pretrain._loss, []
+
+    def stop_in_the_middle(*args):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pretrain, "_loss", stop_in_the_middle)
+        pretrain.train(SMALL, broken)
+    pretrain.train(SMALL, broken)
+    weights = [torch.load(run / "checkpoint.pt")["model"] for run in (whole, broken)]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-6) for name in weights[0])
+    logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (whole, broken)]
+    assert logs[0][-1]["dev"] == pytest.approx(logs[1][-1]["dev"], abs=1e-3)
+
+
+def test_a_loss_that_is_no_number_stops_it_and_keeps_the_checkpoint(prepared, tmp_path, monkeypatch):
+    run = copy_of(prepared, tmp_path)
+    real, calls = pretrain._loss, []
+
+    def poisoned(*args):
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) == 6 else 1.0)
+
+    monkeypatch.setattr(pretrain, "_loss", poisoned)
+    with pytest.raises(FloatingPointError, match="step 5"):
+        pretrain.train(SMALL, run)
+    assert torch.load(run / "checkpoint.pt")["step"] == 4
+
+
+def test_a_recipe_with_a_misspelt_key_is_refused(tmp_path):
+    file = tmp_path / "x.toml"
+    file.write_text("layrs = 3\n")
+    with pytest.raises(ValidationError, match="layrs"):
+        read_config(file)

@@ -1,0 +1,101 @@
+import ast
+import sys
+
+import pytest
+
+from testing_crew import code
+from testing_crew.errors import UserMistake
+
+MODULE = '''"""A shop."""
+import re
+import os.path as osp
+from math import floor, ceil
+
+LIMIT = 3
+UNUSED = 4
+_PATTERN = re.compile("x")
+
+
+def _helper(x):
+    return floor(x) + LIMIT
+
+
+def price(x):
+    """A price."""
+    return _helper(x)
+
+
+class Cart:
+    def total(self):
+        return _PATTERN.pattern
+
+
+try:
+    import fast
+except ImportError:
+    def slow(x):
+        return osp.join("a", x)
+'''
+
+
+def names(source):
+    return [u.name for u in code.find_units(ast.parse(source))]
+
+
+def test_units_are_the_public_functions_and_classes_in_order():
+    assert names(MODULE) == ["price", "Cart", "slow"]
+
+
+def test_private_ones_count_where_nothing_is_public():
+    assert names("def _a(): pass\n\nX = 1\n") == ["_a"]
+
+
+def test_a_unit_is_shown_with_what_it_uses_and_nothing_else():
+    shown = code.render(MODULE, "shop", "price")
+    assert shown.startswith("# module: shop\nfrom math import floor\n")
+    assert "LIMIT = 3" in shown
+    assert "def _helper" in shown
+    for absent in ("UNUSED", "ceil", "Cart", "import re"):
+        assert absent not in shown
+    ast.parse(shown)
+
+
+def test_a_definition_under_try_is_shown_at_the_margin():
+    assert "\ndef slow(x):\n    return osp.join" in code.render(MODULE, "shop", "slow")
+
+
+def test_helpers_are_left_out_when_there_is_no_room():
+    assert "_helper(x):" not in code.render(MODULE, "shop", "price", max_chars=10)
+
+
+def test_shown_code_of_every_unit_of_our_own_modules_parses():
+    for file in ("testing_crew/mend.py", "testing_crew/code.py", "trace_logger/records.py"):
+        for unit in code.load_units(code.Path(file), sys.executable):
+            ast.parse(unit.shown)
+
+
+def test_module_name_follows_the_packages_above(tmp_path):
+    inner = tmp_path / "src" / "pkg" / "sub"
+    inner.mkdir(parents=True)
+    (inner / "__init__.py").touch()
+    (inner.parent / "__init__.py").touch()
+    assert code.import_root(inner / "mod.py") == (tmp_path / "src", "pkg.sub.mod")
+    assert code.import_root(inner / "__init__.py") == (tmp_path / "src", "pkg.sub")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("def f(:\n", "line 1: not valid Python"), ("x = 1\n", "no function or class"), ("\0", "not valid Python")],
+)
+def test_what_cannot_be_tested_is_told_plainly(tmp_path, text, said):
+    file = tmp_path / "m.py"
+    file.write_text(text)
+    with pytest.raises(UserMistake, match=said):
+        code.load_units(file, sys.executable)
+
+
+def test_a_file_that_is_no_text_is_told_plainly(tmp_path):
+    file = tmp_path / "m.py"
+    file.write_bytes(b"\xff\xfe\x00def")
+    with pytest.raises(UserMistake, match="cannot be read"):
+        code.load_units(file, sys.executable)
