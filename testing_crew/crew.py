@@ -80,9 +80,9 @@ class TestingCrew:
         """Write tests for ``target_code`` and repair them, up to ``max_iterations`` rounds.
 
         ``target_file`` is where the code stands; where it stands in no file, it is taken as a snippet and
-        ``final_tests`` carries it, so that the file runs on its own. Yields dicts with a ``type``: ``crew_start``, then
-        ``iteration_start`` and ``iteration_complete`` (``all_passed`` is pytest's word) for each round, and last
-        ``crew_complete``, whose ``success`` means accepted and whose ``final_tests`` is the best file so far.
+        ``final_tests`` carries it, so that the file runs on its own. Yields dicts of plain values with a ``type``:
+        ``crew_start``, then for each round ``iteration_start``, ``unit_complete`` for each function or class, and
+        ``iteration_complete`` (``all_passed`` is pytest's word), and last ``crew_complete``, whose ``success`` means accepted and whose ``final_tests`` is the best file so far.
 
         Raises UserMistake when the code does not parse or has nothing to test, GenerationFailed when the model stops answering.
         """
@@ -105,7 +105,14 @@ class TestingCrew:
         for iteration in range(1, self.max_iterations + 1):
             yield {"type": "iteration_start", "iteration": iteration, "max_iterations": self.max_iterations}
             for loop, attempt in job.round(iteration):
-                yield {"type": "unit_complete", "iteration": iteration, "unit": loop.unit, "attempt": attempt}
+                yield {
+                    "type": "unit_complete",
+                    "iteration": iteration,
+                    "unit": loop.unit,
+                    "kind": attempt.kind if attempt else None,
+                    "verdict": attempt.run.verdict if attempt else None,
+                    "accepted": attempt is not None and attempt.accepted,
+                }
             last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
             yield {
                 "type": "iteration_complete",
@@ -123,7 +130,7 @@ class TestingCrew:
         run, accepted, reasons = self.verdict(job, tests)
         if tests and job.target.is_snippet:
             tests = snippet.attach(tests, job.target.units[0].source, job.target.units[0].module)
-            alone = self.runner.run(job.whole(), tests)
+            alone = self.runner.run(job.whole(), tests, files={})
             if accepted and not alone.passed:
                 accepted, reasons = False, (f"does_not_run_on_its_own:{alone.verdict}",)
         job.recorder.finish(accepted, None)
@@ -133,8 +140,9 @@ class TestingCrew:
             "iterations": iterations,
             "final_tests": tests,
             "message": _message(accepted, reasons, job.recorder.notice),
-            "reasons": reasons,
-            "run": run,
+            "reasons": list(reasons),
+            "verdict": run.verdict,
+            "coverage": run.coverage.line,
             "trace_id": job.recorder.trace_id,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -182,8 +183,11 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with plainly(path, "opening the trace store"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made before SQLite sees it, so that it is never readable by others; the -wal and -shm files copy its mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Made before SQLite sees it, so that it is never readable by others; the -wal and -shm files copy its mode. Only
+        # a file that is not there is opened here: closing one drops every lock that this process has on it, and another
+        # process would then take the log of a connection that is still writing for a leftover, and delete it.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         # A generator of the agent's may be advanced by another thread each time; the store holds a lock of its own.
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:

@@ -20,7 +20,6 @@ from testing_crew.job import Job, Target, file_target
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
     from testing_crew.crew import TestingCrew
-    from trace_logger.records import PytestRun
 
 _SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
 
@@ -89,7 +88,7 @@ def write_tests(
     failure: GenerationFailed | None = None
     with crew.recorder("write") as recorder:
         if recorder.notice:
-            console.print(f"[dim]{recorder.notice}[/]")
+            console.print(recorder.notice, style="dim", markup=False)
         for one in planned:
             try:
                 results.append(_write_one(crew, recorder, one, console))
@@ -194,14 +193,16 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
     with _progress(console, planned.path, len(job.loops)) as show:
         for event in crew.events(job):
             show(event, job)
+    # where some units were not accepted, the file holds those that were, if they hold together
     tests = job.tests(accepted_only=True)
-    run, accepted = event["run"], event["success"]
+    verdict, coverage, accepted = event["verdict"], event["coverage"], event["success"]
     reasons = list(event["reasons"])
     written = False
     if tests and not accepted and len(job.loops) > 1:
-        run, written = _accepted_part(crew, job, tests)
+        part = crew.runner.run(job.whole(), tests, files=job.target.files)
+        verdict, coverage, written = part.verdict, part.coverage.line, part.passed
         if not written:
-            reasons.append(f"merged_file:{run.verdict}")
+            reasons.append(f"accepted_units_together:{verdict}")
     elif tests and accepted:
         written = True
     if written:
@@ -209,7 +210,7 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
     recorder.finish(accepted, str(planned.test_file) if written else None)
     return Result(
         planned,
-        run.verdict,
+        verdict,
         accepted,
         reasons,
         event["iterations"],
@@ -217,14 +218,8 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
         written,
         time.monotonic() - started,
         [_unit(loop) for loop in job.loops],
-        run.coverage.line,
+        coverage,
     )
-
-
-def _accepted_part(crew: TestingCrew, job: Job, tests: str) -> tuple[PytestRun, bool]:
-    """Where some units were not accepted, the file holds those that were, if it stands as a whole."""
-    run = crew.runner.run(job.whole(), tests, files=job.target.files)
-    return run, run.passed
 
 
 def _unit(loop: Any) -> dict[str, Any]:
@@ -280,12 +275,9 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
         def show(event: dict[str, Any], job: Job) -> None:
             if event["type"] == "iteration_start":
                 bar.update(task, description=f"{path.name}: round {event['iteration']}, units accepted")
-            if event["type"] == "unit_complete" and event["attempt"] is not None:
-                attempt = event["attempt"]
-                mark = "[green]accepted[/]" if attempt.accepted else f"[yellow]{attempt.run.verdict}[/]"
-                bar.console.print(
-                    f"  {attempt.unit}: round {attempt.iteration} ({attempt.kind}) {mark}", highlight=False
-                )
+            if event["type"] == "unit_complete" and event["kind"] is not None:
+                mark = "[green]accepted[/]" if event["accepted"] else f"[yellow]{event['verdict']}[/]"
+                bar.console.print(f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}", highlight=False)
             bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
 
         yield show
@@ -293,11 +285,14 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
 
 def print_table(results: list[Result]) -> None:
     """The summary: a line for each unit, and the files."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table("file", "unit", "verdict", "accepted", "rounds", "tests", "lines covered", "why not")
+    if not console.is_terminal:
+        console = Console(width=140)  # a log file has no edge to wrap at
+    table = Table("file", "unit", "verdict", "accepted", "rounds", "tests", "lines covered", "why not", box=SIMPLE)
     for result in results:
         for unit in result.units:
             why = unit["failure_log"][:1] if unit["failure_log"] else unit["reasons"][:1]

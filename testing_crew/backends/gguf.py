@@ -81,14 +81,22 @@ class _Cursor:
         self.skip(length)
         return self.data[start : self.at].decode("utf-8", "replace")
 
-    def skip_array(self) -> int:
+    def skip_array(self, *, distinct: bool = False) -> int:
         kind, count = self.unpack("I"), self.unpack("Q")
         if kind == _STRING:
             # Every entry takes eight bytes at least: a wild count is caught before millions of rounds.
             if count * 8 > len(self.data) - self.at:
                 self.skip(count * 8)
+            seen: set[bytes] = set()
             for _ in range(count):
-                self.skip(self.unpack("Q"))
+                length = self.unpack("Q")
+                start = self.at
+                self.skip(length)
+                if distinct and length:
+                    text = self.data[start : self.at]
+                    if text in seen:  # llama.cpp aborts on this
+                        raise BadGGUF(f"its vocabulary has the token {text.decode('utf-8', 'replace')!r} twice")
+                    seen.add(text)
         elif kind in _SCALARS:
             self.skip(count * struct.calcsize(f"<{_SCALARS[kind]}"))
         else:
@@ -109,7 +117,12 @@ def read_header(path: Path) -> Header:
             cursor.skip(_FIXED.size)
             metadata, arrays = _metadata(cursor, entries)
             shapes = _tensors(cursor, tensors, metadata.get("general.alignment", 32))
-    return Header(metadata=metadata, arrays=arrays, shapes=shapes)
+    header = Header(metadata=metadata, arrays=arrays, shapes=shapes)
+    blocks = header.number("block_count")
+    in_parts = metadata.get("split.count", 1) != 1
+    if blocks and not in_parts and not any(name.startswith(f"blk.{blocks - 1}.") for name in shapes):
+        raise BadGGUF(f"it says that it has {blocks} layers, and has fewer")
+    return header
 
 
 def _check_start(start: bytes, magic: bytes, version: int) -> None:
@@ -129,7 +142,7 @@ def _metadata(cursor: _Cursor, entries: int) -> tuple[dict[str, Any], dict[str, 
     for _ in range(entries):
         key, kind = cursor.text(), cursor.unpack("I")
         if kind == _ARRAY:
-            arrays[key] = cursor.skip_array()
+            arrays[key] = cursor.skip_array(distinct=key == "tokenizer.ggml.tokens")
         elif kind == _STRING:
             metadata[key] = cursor.text()
         elif kind in _SCALARS:

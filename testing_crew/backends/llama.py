@@ -104,17 +104,11 @@ def _threads() -> int:
 
 def _check(path: Path, mend: str) -> Header:
     try:
-        header = read_header(path)
+        return read_header(path)
     except BadGGUF as error:
         raise BackendUnavailable(f"{path} cannot be loaded: {error}", hint=mend) from error
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be read: {error.strerror}", hint=mend) from error
-    blocks = header.number("block_count")
-    in_parts = header.metadata.get("split.count", 1) != 1
-    if blocks and not in_parts and not any(name.startswith(f"blk.{blocks - 1}.") for name in header.shapes):
-        # llama.cpp aborts on some wrong counts instead of refusing the file.
-        raise BackendUnavailable(f"{path} cannot be loaded: it says {blocks} layers and has fewer", hint=mend)
-    return header
 
 
 class LlamaBackend:

@@ -25,18 +25,18 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
     reasons = [] if run.passed else [f"not_passed:{run.verdict}"]
     try:
         tree = ast.parse(tests)
+        names = read_names(code, tree)
+        flow = Flow(tree, names)
+        reasons += objections(tree, names, flow)
+        about = {c.node.lineno for c in claims(tree) if flow.is_about_target(c)}
     except (SyntaxError, ValueError, RecursionError):
         return False, (*reasons, "unreadable")
-    names = read_names(code, tree)
-    flow = Flow(tree, names)
-    reasons += objections(tree, names, flow)
     if run.passed:
         if not _was_imported(code, run):
             reasons.append("target_not_imported")
         if run.coverage.line == 0:  # None: the unit has no function body, so there is nothing that could be executed
             reasons.append("target_not_executed")
-        evaluated = set(run.asserted_lines)
-        if not any(c.node.lineno in evaluated and flow.is_about_target(c) for c in claims(tree)):
+        if about.isdisjoint(run.asserted_lines):
             reasons.append("no_assertion_about_target")
     return not reasons, tuple(reasons)
 

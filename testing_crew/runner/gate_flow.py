@@ -77,6 +77,7 @@ class Flow:
         self._scopes = [_Scope(n, None) for n in tree.body if isinstance(n, _Function)]
         self._scopes += [_Scope(n, c) for c in self._classes for n in c.body if isinstance(n, _Function)]
         self._fixtures = {s.node.name for s in self._scopes if is_fixture(s.node)}
+        self._scope_of = {id(n): s for s in self._scopes for n in ast.walk(s.node)}
         self._world = names.world | names.members.keys() | names.modules.keys()
         before = -1
         while (size := self._size()) != before:
@@ -85,8 +86,8 @@ class Flow:
 
     def is_about_target(self, claim: Claim) -> bool:
         """Whether ``claim`` mentions anything touched."""
-        names = next((s.names for s in self._scopes if _holds(s.node, claim.node)), set())
-        return any(self._touches(part, names) for part in _evidence(claim))
+        scope = self._scope_of.get(id(claim.node))
+        return self._any(_evidence(claim), scope.names if scope else set())
 
     def touches(self, node: ast.AST) -> bool:
         """Whether ``node``, at the top of the file, mentions anything touched."""
@@ -188,10 +189,6 @@ class Flow:
             names.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
         elif self._touches(node, names):
             names.add(node.name)
-
-
-def _holds(scope: ast.AST, node: ast.AST) -> bool:
-    return any(inner is node for inner in ast.walk(scope))
 
 
 def _roots(targets: Iterable[ast.expr]) -> Iterator[str]:

@@ -29,7 +29,7 @@ print(json.dumps({
     "executable": sys.executable,
     "python": list(sys.version_info[:3]),
     "pytest": pytest,
-    "places": [place for place in places if place],
+    "places": [place for place in places if place not in ("", "/")],
     "user_base": site.getuserbase() if site.ENABLE_USER_SITE else None,
 }))
 """

@@ -61,7 +61,7 @@ def main() -> int:
     _bound(settings["limits"])
     import pytest
 
-    return int(pytest.console_main())
+    return int(pytest.main())
 
 
 if __name__ == "__main__":

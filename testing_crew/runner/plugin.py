@@ -205,9 +205,9 @@ class Probe:
         if failed is None:
             return known
         if path == self.target:  # an assert of the target's own keeps its message: a test can match it
-            known["message"] = clip(ast.unparse(failed))
+            known["message"] = clip(asserts.expression(failed, with_message=True))
             return known
-        known["message"] = clip("assert " + ast.unparse(failed.test))
+        known["message"] = clip(asserts.expression(failed, with_message=False))
         compare = asserts.equality(failed.test, len(self._compared)) if self._compared else None
         if compare is not None and self._compared[-1][0] == "==":
             _, left, right = self._compared[-1]

@@ -88,6 +88,14 @@ def assert_at(tree: ast.AST, line: int) -> ast.Assert | None:
     return max(found, key=lambda n: n.lineno, default=None)
 
 
+def expression(node: ast.Assert, *, with_message: bool) -> str:
+    """``assert x < y`` as one line of source; the statement's own message only where asked for."""
+    try:
+        return ast.unparse(node) if with_message else f"assert {ast.unparse(node.test)}"
+    except RecursionError:  # an expression nested too deep to be shown
+        return "assert ..."
+
+
 def equality(test: ast.expr, compared: int) -> ast.Compare | None:
     """The ``left == right`` that decided a failed assertion, where that can be told from the text alone.
 

@@ -46,7 +46,7 @@ class Body:
 
     ``spans`` are all lines of its function bodies; ``statements`` maps the first line of each executable statement there
     to the last line of that statement's own text; ``shared`` maps a body line on which importing runs something too
-    (``def f(x): return x``) to the first line of that function's code.
+    (``def f(x): return x``) to the first line of that function's code and the last of its body.
     """
 
     def __init__(self, path: str, first: int | None, last: int | None) -> None:
@@ -55,7 +55,7 @@ class Body:
         self.path = path
         self.spans: set[int] = set()
         self.statements: dict[int, int] = {}
-        self.shared: dict[int, int] = {}
+        self.shared: dict[int, tuple[int, int]] = {}
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
                 first is None or last is None or first <= node.lineno <= last
@@ -67,20 +67,22 @@ class Body:
         if not body:
             return
         start = _first_line(body[0])
-        self.spans.update(range(start, (function.end_lineno or start) + 1))
+        end = function.end_lineno or start
+        self.spans.update(range(start, end + 1))
         if start == function.lineno:
-            self.shared[start] = _first_line(function)
+            self.shared[start] = (_first_line(function), end)
         for node in (inner for statement in body for inner in ast.walk(statement)):
             if isinstance(node, ast.match_case):
                 self.statements[node.pattern.lineno] = node.pattern.lineno
             elif isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.stmt) and _runs(node)):
                 inside = getattr(node, "body", None)
-                end = inside[0].lineno - 1 if inside else node.end_lineno or node.lineno
-                self.statements[_first_line(node)] = max(node.lineno, end)
+                own_end = inside[0].lineno - 1 if inside else node.end_lineno or node.lineno
+                self.statements[_first_line(node)] = max(node.lineno, own_end)
 
 
 def _first_line(node: ast.stmt | ast.ExceptHandler) -> int:
-    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
 
 
 def _runs(node: ast.stmt) -> bool:
@@ -134,9 +136,11 @@ class Measured:
         # A function whose body stands on the line of its ``def`` ran only if it was entered. coverage.py notes an entry
         # as an arc from minus the first line of the code; the module itself is the code that begins at line 1.
         arcs = set(self._coverage.get_data().arcs(body.path) or [])
-        entered = {line for line, start in body.shared.items() if (-start, line) in arcs}
-        if (1, -1) not in arcs:
-            entered.discard(1)
+        entered = {
+            line
+            for line, (start, end) in body.shared.items()
+            if any((-start, reached) in arcs for reached in range(line, end + 1)) and (start > 1 or (1, -1) in arcs)
+        }
         ran = {line for line in found["executed_lines"] if line not in body.shared or line in entered}
         lines = body.spans & {*found["executed_lines"], *found["missing_lines"]}
         taken = [arc for arc in found["executed_branches"] if arc[0] in lines]

@@ -13,6 +13,7 @@ import pytest
 LONGEST = 2_000
 _NOT_RAISED = re.compile(r"DID NOT RAISE (?!<class|\(<class|any of \(<class)(any of )?\(?([\w., ]+)\)?")
 
+_NODE = re.compile(r"^In \S*::(?=\w+: )")
 _NOT_MATCHED = re.compile(r"^(Regex pattern did not match\.) Regex: (.*) Input: (.*)$")
 
 
@@ -39,7 +40,7 @@ def one_line(error: BaseException) -> str:
         text = f"<message that raised {type(broken).__name__}>"
     flat = " ".join(text.split())
     if isinstance(error, pytest.fail.Exception):
-        flat = _NOT_RAISED.sub(_with_classes, flat)
+        flat = _NODE.sub("In ", _NOT_RAISED.sub(_with_classes, flat))
     elif isinstance(error, AssertionError):
         flat = _NOT_MATCHED.sub(r"\1 Expected regex: \2 Actual message: \3", flat)
     return clip(flat)

@@ -94,7 +94,8 @@ class Runner:
     def check(self, test_path: Path, code: CodeUnderTest) -> PytestRun:
         """Run a person's own test file where it stands, with its ``conftest.py`` and whatever its name.
 
-        A file whose name does not end in ``.py`` is run from a copy, with copies of the ``conftest.py`` above it.
+        A file that pytest cannot import (its name does not end in ``.py``, or has another dot) is run from a copy, with
+        copies of the ``conftest.py`` files above it.
 
         Raises `UserMistake` for a file, an interpreter or a root that cannot be used, `SandboxError` when nothing could be
         run.
@@ -111,10 +112,10 @@ class Runner:
             top = top_of(root, settings, test)
             path = [root, test.parent]
             mode = "prepend"
-            if test.suffix != ".py":
+            if test.suffix != ".py" or "." in test.stem:
                 test = _copied(test, top, scratch.work)
-            elif not test.stem.isidentifier() or test.stem == code.module.partition(".")[0]:
-                mode = "importlib"  # as a module of that name it could not be imported, or would hide the target
+            elif test.stem == code.module.partition(".")[0]:
+                mode = "importlib"  # as a module of that name it would hide the target
             plan = _Plan(
                 code=code,
                 test=test,

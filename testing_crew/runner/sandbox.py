@@ -53,9 +53,11 @@ class View:
 
     @property
     def hidden(self) -> list[str]:
-        """The folders that are emptied; a folder that is needed itself, or lies in a needed one, cannot be."""
+        """The folders that are emptied, beside /tmp; one that is needed itself, or lies in a needed one, cannot be."""
         homes = {*_HOMES, *_SOCKETS, *_own_homes()}
-        found = sorted(h for h in homes if h != "/" and os.path.isdir(h) and not os.path.islink(h))
+        found = sorted(h for h in homes if os.path.isdir(h) and not os.path.islink(h))
+        if self.private_tmp:
+            found = [h for h in found if not _inside(h, "/tmp")]
         outer = [h for h in found if not any(_inside(h, other) for other in found if other != h)]
         return [h for h in outer if not any(_inside(h, needed) for needed in self.needed)]
 
@@ -132,7 +134,9 @@ def wrap(kind: Kind, command: list[str], view: View) -> list[str]:
 def _bubblewrap(view: View) -> list[str]:
     arguments = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     arguments += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-    arguments += ["--unshare-cgroup-try", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    arguments += ["--unshare-cgroup-try", "--ro-bind", "/", "/", "--dev", "/dev"]
+    # /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
+    arguments += ["--proc", "/proc", "--remount-ro", "/proc"]
     for folder in view.hidden:
         arguments += ["--tmpfs", folder]
     if view.private_tmp:

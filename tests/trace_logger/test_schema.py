@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import tempfile
@@ -130,8 +129,7 @@ def test_a_read_only_folder(present: bool) -> None:
                 TraceStore.open(db)
         finally:
             Path(folder).chmod(0o755)
-    why = f"{db} cannot be opened for writing ({os.strerror(errno.EACCES)})"
-    assert error.value.message == f"opening the trace store: {why}."
+    assert error.value.message.startswith(f"opening the trace store: {db} cannot be opened for writing (")
     assert "must be writable by you" in error.value.hint
 
 

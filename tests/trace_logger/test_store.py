@@ -247,3 +247,18 @@ def test_what_does_not_exist_is_refused(db: Path, attempt: Try, begin: Begin) ->
 def test_once_is_once(db: Path) -> None:
     with TraceStore.open(db) as store, TraceStore.open(db) as other:
         assert [store.once("a"), other.once("a"), other.once("b")] == [True, False, True]
+
+
+def test_a_second_store_in_this_process_does_not_let_another_process_delete_the_log(tmp_path):
+    # closing any descriptor of a file drops this process's locks on it, SQLite's own among them
+    path = tmp_path / "traces.db"
+    look = f"import sqlite3; c = sqlite3.connect({str(path)!r}); print(c.execute('SELECT count(*) FROM runs').fetchone()); c.close()"
+    with TraceStore.open(path) as store:
+        with TraceStore.open(path):
+            pass
+        subprocess.run([sys.executable, "-c", look], check=True)
+        store.start_run("project", "write", "embedded")
+        subprocess.run([sys.executable, "-c", look], check=True)
+        store.start_run("project", "write", "embedded")
+        done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    assert done.stdout == "(2,)\n"

@@ -227,7 +227,7 @@ def test_wrong_metadata_is_refused_before_llama_cpp_sees_it(models, tmp_path):
     at = data.index(b"llama.block_count") + len(b"llama.block_count") + 4
     file = tmp_path / "layers.gguf"
     file.write_bytes(data[:at] + b"\x02\x09\x00\x00" + data[at + 4 :])
-    with pytest.raises(BackendUnavailable, match="it says 2306 layers and has fewer"):
+    with pytest.raises(BackendUnavailable, match="it says that it has 2306 layers, and has fewer"):
         open_backend(f"gguf:{file}")
 
 

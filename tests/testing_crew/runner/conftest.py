@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from testing_crew.runner.run import Limits, Runner
+from trace_logger.records import CodeUnderTest
+
+MATHX = """\
+'''Sums.'''
+LIMIT = 10
+
+
+def add(a, b):
+    '''The sum.'''
+    return a + b
+
+
+def div(a, b):
+    if b == 0:
+        raise ValueError("division by zero")
+    return a / b
+
+
+def push(items, item):
+    items.append(item)
+
+
+def hello(name):
+    print(f"hello {name}")
+
+
+def save(path, text):
+    path.write_text(text)
+
+
+def sub(a, b):
+    return a - b
+
+
+async def later(x):
+    return x
+
+
+class Stack:
+    '''Last in, first out.'''
+
+    size = 3
+
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):
+        self.items.append(item)
+        return self
+
+    def pop(self):
+        return self.items.pop()
+
+    @property
+    def empty(self):
+        return not self.items
+"""
+
+
+class Project:
+    """A project in a folder of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, relative: str, text: str) -> Path:
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+        return path
+
+    def code(self, module: str = "mathx", unit: str | None = "add", interpreter: str = sys.executable) -> CodeUnderTest:
+        path = self.root / (module.replace(".", "/") + ".py")
+        source = path.read_text()
+        return CodeUnderTest(
+            source=source,
+            shown=source,
+            module=module,
+            unit=unit,
+            path=str(path),
+            root=str(self.root),
+            interpreter=interpreter,
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "a project")  # with a space: paths travel through several command lines
+    made.write("mathx.py", MATHX)
+    return made
+
+
+@pytest.fixture(scope="session")
+def runner() -> Runner:
+    return Runner(Limits(wall_seconds=60))

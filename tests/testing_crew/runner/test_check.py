@@ -1,0 +1,100 @@
+"""A person's own test file, run where it stands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testing_crew.runner.gate import judge
+from testing_crew.runner.run import Runner
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+TESTS = """\
+import pathlib
+from mathx import add
+from helper import three
+
+
+def test_a(one):
+    assert add(one, 2) == three
+"""
+CONFTEST = "import pytest\n@pytest.fixture\ndef one():\n    return 1\n"
+
+
+@pytest.mark.parametrize("name", ["1 name-at all.py", "any.name.py", "checks.txt", "mathx.py"])
+def test_any_file_name(project: Project, runner: Runner, name: str) -> None:
+    project.write("tests/conftest.py", CONFTEST)
+    project.write("tests/helper.py", "three = 3\n")
+    path = project.write(f"tests/{name}", TESTS)
+    code = project.code()
+    before = sorted(project.root.rglob("*"))
+    run = runner.check(path, code)
+    assert run.verdict == "passed", run.log
+    assert run.coverage.line == 1.0
+    assert run.asserted_lines == (7,)
+    assert judge(code, TESTS, run) == (True, ())
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_a_project_with_a_source_folder(project: Project, runner: Runner) -> None:
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\nmarkers = ['slow']\naddopts = '--strict-markers -x'\n")
+    project.write("src/pkg/__init__.py", "")
+    project.write("src/pkg/sums.py", "def add(a, b):\n    return a + b\n")
+    project.write("conftest.py", CONFTEST)
+    project.write("data.txt", "3")
+    text = (
+        "import pathlib, pytest\n"
+        "from pkg.sums import add\n"
+        "@pytest.mark.slow\n"
+        "def test_a(one):\n"
+        "    assert add(one, 2) == int(pathlib.Path('data.txt').read_text())\n"
+    )
+    path = project.write("tests/unit/test_sums.py", text)
+    code = project.code().model_copy(
+        update={
+            "module": "pkg.sums",
+            "path": str(project.root / "src/pkg/sums.py"),
+            "root": str(project.root / "src"),
+            "source": "def add(a, b):\n    return a + b\n",
+        }
+    )
+    run = runner.check(path, code)
+    assert run.verdict == "passed", run.log
+    assert judge(code, text, run) == (True, ())
+
+
+def test_a_compiled_test_file_is_not_reused(project: Project, runner: Runner) -> None:
+    path = project.write("test_a.py", "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 3\n")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "pytest", "-q", str(path)]
+    subprocess.run(command, cwd=project.root, env=environment, check=True, capture_output=True)
+    assert list(project.root.glob("__pycache__/test_a*"))
+    assert runner.check(path, project.code()).asserted_lines == (3,)
+
+
+def test_a_unittest_file(project: Project, runner: Runner) -> None:
+    text = (
+        "import unittest\n"
+        "from mathx import Stack\n"
+        "class StackTest(unittest.TestCase):\n"
+        "    def setUp(self):\n"
+        "        self.stack = Stack()\n"
+        "    def test_push(self):\n"
+        "        self.stack.push(1)\n"
+        "        self.assertEqual(self.stack.items, [1])\n"
+        "    def test_pop(self):\n"
+        "        with self.assertRaises(IndexError):\n"
+        "            self.stack.pop()\n"
+    )
+    path = project.write("test_stack.py", text)
+    code = project.code(unit="Stack")
+    run = runner.check(path, code)
+    assert run.verdict == "passed", run.log
+    assert run.asserted_lines == (8, 10)
+    assert judge(code, text, run) == (True, ())

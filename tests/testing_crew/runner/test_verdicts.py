@@ -1,0 +1,192 @@
+"""Each verdict, from real runs of files that bring it about."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testing_crew.errors import SandboxError, UserMistake
+from testing_crew.failures import failure_log
+from testing_crew.runner import sandbox
+from testing_crew.runner.run import Limits, Runner
+from testing_crew.runner.verdict import read_report
+from trace_logger.records import CodeUnderTest
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+IMPORT = "import os, sys, pytest\nfrom mathx import add\n"
+GOOD = "def test_good():\n    assert add(1, 2) == 3\n"
+ENDINGS = {
+    "passed": GOOD,
+    "failed": "def test_a():\n    assert add(1, 2) == 4\n" + GOOD,
+    "no_tests": "value = add(1, 2)\n",
+    "skipped": GOOD + "@pytest.mark.skip\ndef test_b():\n    assert add(1, 1) == 2\n",
+    "skipped (module)": "pytest.skip('no', allow_module_level=True)\n" + GOOD,
+    "skipped (xpassed)": GOOD + "@pytest.mark.xfail\ndef test_b():\n    assert add(1, 1) == 2\n",
+    "crashed (exit 0)": GOOD + "def test_b():\n    os._exit(0)\n",
+    "crashed (at exit)": "import atexit\natexit.register(os._exit, 0)\ndef test_b():\n    assert add(1, 1) == 3\n",
+    "crashed (late failure)": "import atexit\natexit.register(os._exit, 1)\n" + GOOD,
+    "crashed (pytest.exit)": GOOD + "def test_b():\n    pytest.exit('enough', returncode=0)\n",
+    "crashed (segfault)": GOOD + "def test_b():\n    import ctypes\n    ctypes.string_at(0)\n",
+    "out_of_memory": "def test_b():\n    held = []\n    while True:\n        held.append(bytearray(10**7))\n",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings(project: Project, ending: str) -> None:
+    limits = Limits(wall_seconds=60, memory_bytes=1024**3)
+    run = Runner(limits, sandbox="limits").run(project.code(), IMPORT + ENDINGS[ending])
+    assert run.verdict == ending.partition(" ")[0], run.log
+    assert run.passed == (ending == "passed")
+    assert bool(run.limits_hit) == (ending == "out_of_memory")
+    assert run.duration > 0
+
+
+def test_a_hang_is_stopped(project: Project) -> None:
+    began = time.monotonic()
+    run = Runner(Limits(wall_seconds=2)).run(
+        project.code(), IMPORT + "import time\ndef test_a():\n    time.sleep(600)\n"
+    )
+    assert (run.verdict, run.exit_code, run.limits_hit) == ("timeout", None, ("wall time (2 s)",))
+    assert time.monotonic() - began < 20
+    assert failure_log(run) == "limit: wall time (2 s)"
+
+
+@pytest.mark.parametrize("kind", sandbox.available())
+def test_a_busy_loop_is_stopped_by_its_cpu_time(project: Project, kind: sandbox.Kind) -> None:
+    limits = Limits(wall_seconds=120, cpu_seconds=1)
+    run = Runner(limits, sandbox=kind).run(
+        project.code(), IMPORT + "def test_a():\n    while add(1, 1):\n        pass\n"
+    )
+    assert (run.verdict, run.limits_hit) == ("timeout", ("CPU time (1 s)",))
+
+
+def test_a_flood_of_output_is_cut_in_the_middle(project: Project) -> None:
+    text = IMPORT + (
+        "def test_a(capfd):\n"
+        "    with capfd.disabled():\n"
+        "        os.write(1, b'first words\\n')\n"
+        "        for _ in range(300):\n"
+        "            os.write(1, b'x' * 100_000)\n"
+        "    assert add(1, 2) == 3\n"
+    )
+    run = Runner(Limits(wall_seconds=60, output_bytes=10_000)).run(project.code(), text)
+    assert run.verdict == "passed"
+    assert len(run.log) < 11_000
+    assert "first words" in run.log
+    assert "1 passed" in run.log
+    assert "bytes of output were cut here" in run.log
+    assert [hit.partition(" ")[0] for hit in run.limits_hit] == ["output"]
+
+
+def test_a_file_cannot_grow_beyond_its_limit(project: Project) -> None:
+    text = IMPORT + (
+        "def test_a(tmp_path):\n"
+        "    with open(tmp_path / 'big', 'wb') as file:\n"
+        "        for _ in range(20):\n"
+        "            file.write(b'x' * 10**6)\n"
+    )
+    run = Runner(Limits(wall_seconds=60, file_bytes=8 * 1024**2)).run(project.code(), text)
+    assert (run.verdict, run.limits_hit) == ("failed", ("file size (8 MiB)",))
+    assert run.cases[0].exception == "OSError"
+
+
+def test_a_setting_that_pytest_refuses_is_an_error(project: Project, runner: Runner) -> None:
+    project.write("pytest.ini", "[pytest]\nminversion = 99\n")
+    run = runner.run(project.code(), IMPORT + GOOD)
+    assert (run.verdict, run.exit_code) == ("error", 4)
+    assert "99" in run.log
+
+
+def test_the_projects_settings_hold_but_its_options_do_not(project: Project, runner: Runner) -> None:
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--no-such-option'\nusefixtures = ['mark']\n")
+    fixture = "@pytest.fixture\ndef mark():\n    os.environ['MARK'] = '1'\n"
+    run = runner.run(
+        project.code(), IMPORT + fixture + "def test_a():\n    assert add(os.environ['MARK'], '') == '1'\n"
+    )
+    assert run.verdict == "passed", run.log
+
+
+def test_a_report_must_be_one(tmp_path: Path) -> None:
+    forged = tmp_path / "report.json"
+    assert read_report(forged) is None
+    for text in ("", "{", "[]", '{"cases": []}', '{"cases": 3}'):
+        forged.write_text(text)
+        assert read_report(forged) is None
+
+
+def test_a_snippet_is_importable_beside_its_tests(project: Project, runner: Runner) -> None:
+    source = "def twice(x):\n    return 2 * x\n"
+    code = CodeUnderTest(
+        source=source, shown=source, module="pkg.snip", unit="twice", root=str(project.root), interpreter=sys.executable
+    )
+    tests = "from pkg.snip import twice\nimport mathx\ndef test_a():\n    assert twice(mathx.LIMIT) == 20\n"
+    run = runner.verify(code, tests)
+    assert (run.verdict, run.target_origin, run.coverage.line) == ("passed", "pkg/snip.py", 1.0)
+    shadow = {"mathx.py": "LIMIT = 4\n", "pkg/snip.py": source}
+    run = runner.run(code, tests, files=shadow)
+    assert run.cases[0].actual == "8"
+    assert runner.run(code, tests, files={}).cases[0].exception == "ModuleNotFoundError"
+
+
+@pytest.mark.parametrize("name", ["../outside.py", "/outside.py", ""])
+def test_files_stay_in_their_folder(project: Project, runner: Runner, name: str) -> None:
+    with pytest.raises(UserMistake, match="relative path"):
+        runner.run(project.code(), GOOD, files={name: ""})
+
+
+def test_mistakes_are_said_with_what_mends_them(project: Project, runner: Runner, tmp_path: Path) -> None:
+    with pytest.raises(UserMistake, match="no Python interpreter at"):
+        runner.run(project.code(interpreter=str(tmp_path / "python")), GOOD)
+    fake = tmp_path / "fake"
+    fake.write_text("#!/bin/sh\necho nonsense\n")
+    fake.chmod(0o755)
+    with pytest.raises(UserMistake, match="does not run as a Python interpreter"):
+        runner.run(project.code(interpreter=str(fake)), GOOD)
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "$@"\n')
+    bare.chmod(0o755)
+    with pytest.raises(UserMistake, match="has no pytest") as error:
+        runner.run(project.code(interpreter=str(bare)), GOOD)
+    assert f'{bare} -m pip install "pytest>=8"' in str(error.value)
+    with pytest.raises(UserMistake, match="no folder at"):
+        runner.run(project.code().model_copy(update={"root": str(tmp_path / "gone")}), GOOD)
+    with pytest.raises(UserMistake, match="no test file at"):
+        runner.check(tmp_path / "test_gone.py", project.code())
+
+
+def test_an_interrupt_leaves_nothing_behind(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import signal
+    import tempfile
+
+    own = tmp_path / "own tmp"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    text = IMPORT + "import time\ndef test_a():\n    print(add(1, 2))\n    time.sleep(600)\n"
+
+    def interrupt() -> None:
+        while not list(own.glob("*/report-*/*.started")):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sandbox.available()
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        Runner(Limits(wall_seconds=60)).run(project.code(), text)
+    assert list(own.iterdir()) == []
+
+
+def test_a_sandbox_that_is_not_there_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "available", lambda: ("limits",))
+    with pytest.raises(SandboxError, match="does not work on this machine"):
+        Runner(sandbox="bubblewrap").run(project.code(), GOOD)
+    run = Runner().run(project.code(), IMPORT + GOOD)
+    assert run.sandbox == "limits only: no network or file isolation on this machine"
+    assert sandbox.describe() == ("limits", run.sandbox)

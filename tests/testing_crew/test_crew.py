@@ -1,0 +1,250 @@
+"""The crew, end to end with a scripted model: real CrewAI, real pytest runs, the real trace store."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+
+from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool
+from testing_crew.backends.scripted import ScriptedBackend
+from testing_crew.config import Config
+from testing_crew.errors import GenerationFailed, UserMistake
+from trace_logger import TraceStore
+
+CODE = "def add(a, b):\n    if a is None:\n        raise ValueError('a')\n    return a + b\n"
+TWO = CODE + "\n\ndef twice(x):\n    return 2 * x\n"
+
+
+def table(function, *rows, names="a, b, expected"):
+    listed = "".join(f"    {row},\n" for row in rows)
+    arguments = names.replace(", expected", "")
+    return (
+        f"import pytest\nfrom prices import {function}\n\n\n@pytest.mark.parametrize('{names}', [\n{listed}])\n"
+        f"def test_{function}({names}):\n    assert {function}({arguments}) == expected\n"
+    )
+
+
+RAISES = "\n\ndef test_add_raises():\n    with pytest.raises(ValueError):\n        add(None, 1)\n"
+WRONG = table("add", (1, 2, 4), (0, 0, 0)) + RAISES
+RIGHT = table("add", (1, 2, 3), (0, 0, 0)) + RAISES
+TWICE = table("twice", (2, 4), (0, 0), names="x, expected")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def project(tmp_path):
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pyproject.toml").touch()
+    (root / "prices.py").write_text(CODE)
+    return root
+
+
+def crew(script, **options):
+    return TestingCrew(backend=ScriptedBackend(script), config=Config(), **options)
+
+
+def test_fails_repairs_and_keeps_the_trace(project):
+    agent = crew([WRONG, RIGHT])
+    events = list(agent.run(CODE, str(project / "prices.py")))
+    assert [e["type"] for e in events] == [
+        "crew_start",
+        *["iteration_start", "unit_complete", "iteration_complete"] * 2,
+        "crew_complete",
+    ]
+    first, second = (e for e in events if e["type"] == "iteration_complete")
+    assert (first["all_passed"], second["all_passed"]) == (False, True)
+    assert first["analysis"] == "test_add(1, 2, 4): got 3, expected 4"
+    last = events[-1]
+    assert last["success"]
+    assert last["iterations"] == 2
+    assert last["final_tests"] == RIGHT
+    with TraceStore.open() as store:
+        (pair,) = store.pairs()
+        assert store.get_trace(last["trace_id"]).accepted
+    assert pair.row() == {
+        "code": "# module: prices\n" + CODE,
+        "failed_test": WRONG,
+        "failure_log": "test_add(1, 2, 4): got 3, expected 4",
+        "fixed_test": RIGHT,
+    }
+
+
+def test_what_reaches_the_backend_is_the_template_and_nothing_else(project):
+    from testing_crew import prompt
+
+    agent = crew([WRONG, RIGHT])
+    list(agent.run(CODE, str(project / "prices.py")))
+    shown = "# module: prices\n" + CODE
+    assert agent.backend.prompts == [
+        prompt.generate(shown),
+        prompt.repair(shown, WRONG, "test_add(1, 2, 4): got 3, expected 4"),
+    ]
+
+
+def test_code_with_braces_and_percent_signs_reaches_the_backend_unchanged():
+    code = 'def f(x):\n    return "{x} {{y}} %s {0!r}" % {"a": x}\n'
+    agent = crew(["nothing"], max_iterations=1)
+    list(agent.run(code, "odd.py"))
+    assert code.strip() in agent.backend.prompts[0]
+
+
+def test_events_are_plain_values(project):
+    json.dumps(list(crew([RIGHT]).run(CODE, str(project / "prices.py"))))
+
+
+def test_the_callback_hears_every_event(project):
+    heard = []
+    events = list(crew([RIGHT]).run(CODE, str(project / "prices.py"), heard.append))
+    assert heard == events
+
+
+def test_a_snippet_s_file_runs_on_its_own_anywhere(tmp_path):
+    last = list(crew([RIGHT.replace("prices", "solution")]).run(CODE, "/nowhere/prices.py"))[-1]
+    assert last["success"]
+    assert CODE in last["final_tests"]
+    file = tmp_path / "elsewhere" / "x_test.py"
+    file.parent.mkdir()
+    file.write_text(last["final_tests"])
+    assert subprocess.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd="/").returncode == 0
+
+
+def test_a_task_whose_function_is_not_in_the_file_it_names_is_a_snippet(project):
+    last = list(crew([RIGHT]).run(CODE.replace("return a + b", "return a + b + 0"), str(project / "prices.py")))[-1]
+    assert last["success"]
+    assert "return a + b + 0" in last["final_tests"]
+
+
+def test_inside_a_running_event_loop(project):
+    async def endpoint():
+        return [event for event in crew([WRONG, RIGHT]).run(CODE, str(project / "prices.py"))]
+
+    assert asyncio.run(endpoint())[-1]["success"]
+
+
+def test_below_the_target_coverage_the_missed_lines_go_into_the_next_round(project):
+    agent = crew([table("add", (1, 2, 3)), "def test_none():\n    with pytest.raises(ValueError):\n        add(None, 1)\n"])
+    events = list(agent.run(CODE, str(project / "prices.py")))
+    assert "### Uncovered lines:\nraise ValueError('a')" in agent.backend.prompts[1]
+    assert events[-1]["success"]
+    assert events[-1]["coverage"] == 1.0
+    assert "test_none" in events[-1]["final_tests"]
+
+
+def test_a_lower_target_is_satisfied_sooner(project):
+    events = list(crew([table("add", (1, 2, 3))], target_coverage=0.5).run(CODE, str(project / "prices.py")))
+    assert events[-1]["iterations"] == 1
+
+
+def test_the_best_file_is_handed_back_when_rounds_run_out(project):
+    worse = table("add", (1, 2, 9), (0, 0, 9))
+    last = list(crew([worse, WRONG, worse]).run(CODE, str(project / "prices.py")))[-1]
+    assert not last["success"]
+    assert last["final_tests"] == WRONG
+    assert "not_passed:failed" in last["reasons"]
+
+
+def test_passed_is_not_accepted(project):
+    vacuous = "def test_nothing():\n    assert True\n"
+    events = list(crew([vacuous], max_iterations=1).run(CODE, str(project / "prices.py")))
+    assert events[-2]["all_passed"]
+    assert not events[-1]["success"]
+
+
+def test_the_same_prompt_again_is_sampled(project):
+    agent = crew(["no code", "no code either", RIGHT])
+    assert list(agent.run(CODE, str(project / "prices.py")))[-1]["success"]
+    assert agent.backend.samplings[0].temperature == 0
+    assert agent.backend.samplings[1].temperature > 0
+    assert agent.backend.samplings[1].seed != agent.backend.samplings[2].seed
+
+
+def test_units_are_repaired_one_by_one_and_handed_out_as_one_file(project):
+    (project / "prices.py").write_text(TWO)
+    agent = crew({"def add": [WRONG, RIGHT], "def twice": [TWICE]})
+    last = list(agent.run(TWO, str(project / "prices.py")))[-1]
+    assert last["success"]
+    assert len(agent.backend.prompts) == 3  # twice was accepted at once and left alone
+    assert last["final_tests"].count("import pytest") == 1
+    assert "def test_add" in last["final_tests"]
+    assert "def test_twice" in last["final_tests"]
+
+
+def test_only_the_functions_asked_for(project):
+    (project / "prices.py").write_text(TWO)
+    last = list(crew([TWICE]).run("def twice(x):\n    return 2 * x\n", str(project / "prices.py")))[-1]
+    assert last["success"]
+    assert "from prices import twice" in last["final_tests"]
+
+
+def test_run_iteration_takes_up_from_the_previous_tests(project):
+    agent = crew([WRONG, RIGHT])
+    first = agent.run_iteration(CODE, str(project / "prices.py"))
+    assert set(first) == {"iteration", "tests", "execution_result", "analysis", "all_passed", "should_continue"}
+    assert (first["all_passed"], first["should_continue"]) == (False, True)
+    assert "Failed: 1" in first["execution_result"]
+    second = agent.run_iteration(CODE, str(project / "prices.py"), first["tests"], first["analysis"], 2)
+    assert second["tests"] == RIGHT
+    assert (second["all_passed"], second["should_continue"]) == (True, False)
+
+
+def test_run_iteration_repairs_only_what_failed(project):
+    (project / "prices.py").write_text(TWO)
+    agent = crew({"def add": [WRONG, RIGHT], "def twice": [TWICE]})
+    first = agent.run_iteration(TWO, str(project / "prices.py"))
+    second = agent.run_iteration(TWO, str(project / "prices.py"), first["tests"], first["analysis"], 2)
+    assert second["all_passed"]
+    assert len(agent.backend.prompts) == 3
+
+
+def test_a_model_that_dies_is_an_error_and_loses_nothing(project):
+    with pytest.raises(GenerationFailed):
+        list(crew([WRONG]).run(CODE, str(project / "prices.py")))
+    agent = crew([RIGHT])
+    events = list(agent.run(CODE, str(project / "prices.py")))
+    assert events[-1]["success"]
+    assert "### Failed tests:" in agent.backend.prompts[0]  # carried on with the repair, the first file was kept
+
+
+@pytest.mark.parametrize(("code", "said"), [("def f(:", "not valid Python"), ("x = 1", "no function or class")])
+def test_code_that_cannot_be_tested(code, said):
+    with pytest.raises(UserMistake, match=said):
+        list(crew([RIGHT]).run(code, "x.py"))
+
+
+def test_traces_can_be_turned_off(project, home):
+    list(crew([RIGHT], traces=False).run(CODE, str(project / "prices.py")))
+    assert not (home / "home" / "traces.db").exists()
+
+
+def test_a_store_that_cannot_be_written_does_not_cost_the_run(project, home):
+    (home / "home").mkdir()
+    (home / "home" / "traces.db").write_text("this is no database, and long enough to be told from an empty one" * 20)
+    with pytest.warns(UserWarning, match="not kept"):
+        events = list(crew([RIGHT]).run(CODE, str(project / "prices.py")))
+    assert events[-1]["success"]
+
+
+def test_tools_for_people_s_own_crews(project, tmp_path, monkeypatch):
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([RIGHT]))
+    answer = json.loads(WriteTestsTool(model=f"scripted:{script}").run(target_code=CODE, target_file=str(project / "prices.py")))
+    assert answer["success"]
+    checked = json.loads(CheckTestsTool().run(test_code=answer["final_tests"], target_code=CODE, target_file=str(project / "prices.py")))
+    assert checked["accepted"]
+    wrong = json.loads(CheckTestsTool().run(test_code=WRONG, target_code=CODE, target_file=str(project / "prices.py")))
+    assert wrong["failures"] == ["test_add(1, 2, 4): got 3, expected 4"]
+
+
+def test_crewai_sends_nothing_home():
+    program = "import testing_crew.agents, os; from crewai_core.telemetry import Telemetry; print(Telemetry()._is_telemetry_disabled())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip().endswith("True"), done.stderr
