@@ -54,13 +54,13 @@ def _die_with_parent() -> None:
 def main() -> int:
     """Set the limits that the environment names and run pytest with this process's arguments."""
     settings = json.loads(os.environ[VARIABLE])
-    with open(settings["report"] + STARTED, "wb"):
-        pass
     if settings["die_with_parent"]:
         _die_with_parent()
     _bound(settings["limits"])
     import pytest
 
+    with open(settings["report"] + STARTED, "wb"):
+        pass  # from here on, what goes wrong is the test file's doing
     return int(pytest.main())
 
 

@@ -162,10 +162,11 @@ class Runner:
             self.limits.output_bytes,
             mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
         )
-        if not finished.timed_out and not Path(f"{scratch.report}{STARTED}").exists():
-            raise SandboxError(f"Nothing was run: {finished.output.strip() or 'the sandbox ended at once'}")
         described = box.DESCRIPTIONS[kind] + (view.remarks if kind != "limits" else "")
-        return _record(finished, read_report(scratch.report), self.limits, described, scratch.work, plan.cwd)
+        run = _record(finished, read_report(scratch.report), self.limits, described, scratch.work, plan.cwd)
+        if run.verdict == "crashed" and not Path(f"{scratch.report}{STARTED}").exists():
+            raise SandboxError(f"pytest could not be started: {finished.output.strip() or 'the sandbox ended at once'}")
+        return run
 
     def _environment(self, plan: _Plan, interpreter: Interpreter, scratch: Scratch, kind: box.Kind) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}

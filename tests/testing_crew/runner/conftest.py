@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -92,13 +94,35 @@ class Project:
         )
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "a project")  # with a space: paths travel through several command lines
+def _made(folder: Path) -> Project:
+    made = Project(folder / "a project")  # with a space: paths travel through several command lines
     made.write("mathx.py", MATHX)
     return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return _made(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    return lambda: _made(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")
 def runner() -> Runner:
     return Runner(Limits(wall_seconds=60))
+
+
+@pytest.fixture(scope="session")
+def quick() -> Runner:
+    """For tests that are not about the sandbox."""
+    return Runner(Limits(wall_seconds=60, memory_bytes=1024**3), sandbox="limits")
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Runs of one module go side by side: most of each is the start of an interpreter."""
+    with ThreadPoolExecutor(4) as started:
+        yield started

@@ -81,19 +81,22 @@ def without_coverage(tmp_path: Path) -> str:
     venv.create(tmp_path / "env", symlinks=True, with_pip=False)
     (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
     ours = Path(pytest.__file__).parent.parent
-    for pattern in (
-        "pytest",
+    for name in (
+        "pytest*",
         "_pytest",
-        "pytest-*.dist-info",
         "pluggy",
         "iniconfig",
         "packaging",
         "pygments",
         "exceptiongroup",
         "tomli",
+        "py.py",
     ):
-        for found in ours.glob(pattern):
-            shutil.copytree(found, packages / found.name, ignore=shutil.ignore_patterns("__pycache__"))
+        for found in ours.glob(name):
+            if found.is_dir():
+                shutil.copytree(found, packages / found.name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(found, packages)
     return str(tmp_path / "env" / "bin" / "python")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testing_crew.runner.gate import judge
-from testing_crew.runner.run import Limits, Runner
-from trace_logger.records import PytestRun
+from testing_crew.runner.run import Runner
+from trace_logger.records import CodeUnderTest, PytestRun
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -161,26 +163,31 @@ FREE = [
 
 
 @pytest.fixture(scope="module")
-def quick() -> Runner:
-    return Runner(Limits(wall_seconds=60), sandbox="limits")
+def runs(
+    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
+) -> dict[str, tuple[CodeUnderTest, Future[PytestRun]]]:
+    started = {}
+    for cheat, (text, _) in {**PASSING, **NOT_PASSING}.items():
+        code = new_project().code()
+        started[cheat] = (code, pool.submit(quick.run, code, dedent(text)))
+    return started
 
 
 @pytest.mark.parametrize("cheat", PASSING)
-def test_cheats_that_pass(project: Project, quick: Runner, cheat: str) -> None:
+def test_cheats_that_pass(runs: dict[str, tuple[CodeUnderTest, Future[PytestRun]]], cheat: str) -> None:
     text, reasons = PASSING[cheat]
-    code = project.code()
-    run = quick.run(code, dedent(text))
-    assert run.verdict == "passed", run.log
-    accepted, found = judge(code, dedent(text), run)
+    code, started = runs[cheat]
+    assert started.result().verdict == "passed", started.result().log
+    accepted, found = judge(code, dedent(text), started.result())
     assert not accepted
     assert set(found) == reasons
 
 
 @pytest.mark.parametrize("cheat", NOT_PASSING)
-def test_cheats_that_do_not_pass(project: Project, quick: Runner, cheat: str) -> None:
+def test_cheats_that_do_not_pass(runs: dict[str, tuple[CodeUnderTest, Future[PytestRun]]], cheat: str) -> None:
     text, verdict = NOT_PASSING[cheat]
-    run = quick.run(project.code(), text)
-    assert judge(project.code(), text, run) == (False, (f"not_passed:{verdict}",))
+    code, started = runs[cheat]
+    assert judge(code, text, started.result()) == (False, (f"not_passed:{verdict}",))
 
 
 @pytest.mark.parametrize(("reason", "text"), [(reason, text) for reason, texts in TEXTS.items() for text in texts])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testing_crew.runner.gate import judge
-from testing_crew.runner.run import Limits, Runner
+from testing_crew.runner.run import Runner
+from trace_logger.records import CodeUnderTest, PytestRun
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -362,19 +365,24 @@ def now():
 
 
 @pytest.fixture(scope="module")
-def quick() -> Runner:
-    return Runner(Limits(wall_seconds=60), sandbox="limits")
+def runs(
+    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
+) -> dict[str, tuple[CodeUnderTest, str, Future[PytestRun]]]:
+    started = {}
+    for style, (unit, indented) in STYLES.items():
+        project = new_project()
+        project.write("shapes.py", SHAPES)
+        project.write("pkg/__init__.py", "from pkg.deep import double\n")
+        project.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
+        text = dedent(indented)
+        code = project.code("pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx", unit)
+        started[style] = (code, text, pool.submit(quick.run, code, text))
+    return started
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_honest_styles_are_accepted(project: Project, quick: Runner, style: str) -> None:
-    project.write("shapes.py", SHAPES)
-    project.write("pkg/__init__.py", "from pkg.deep import double\n")
-    project.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
-    unit, text = STYLES[style]
-    text = dedent(text)
-    module = "pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx"
-    code = project.code(module, unit)
-    run = quick.run(code, text)
+def test_honest_styles_are_accepted(runs: dict[str, tuple[CodeUnderTest, str, Future[PytestRun]]], style: str) -> None:
+    code, text, started = runs[style]
+    run = started.result()
     assert run.verdict == "passed", run.log
     assert judge(code, text, run) == (True, ())

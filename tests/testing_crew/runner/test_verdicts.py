@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from testing_crew.failures import failure_log
 from testing_crew.runner import sandbox
 from testing_crew.runner.run import Limits, Runner
 from testing_crew.runner.verdict import read_report
-from trace_logger.records import CodeUnderTest
+from trace_logger.records import CodeUnderTest, PytestRun
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -39,10 +41,16 @@ ENDINGS = {
 }
 
 
+@pytest.fixture(scope="module")
+def endings(
+    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
+) -> dict[str, Future[PytestRun]]:
+    return {e: pool.submit(quick.run, new_project().code(), IMPORT + text) for e, text in ENDINGS.items()}
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_endings(project: Project, ending: str) -> None:
-    limits = Limits(wall_seconds=60, memory_bytes=1024**3)
-    run = Runner(limits, sandbox="limits").run(project.code(), IMPORT + ENDINGS[ending])
+def test_endings(endings: dict[str, Future[PytestRun]], ending: str) -> None:
+    run = endings[ending].result()
     assert run.verdict == ending.partition(" ")[0], run.log
     assert run.passed == (ending == "passed")
     assert bool(run.limits_hit) == (ending == "out_of_memory")
