@@ -55,7 +55,7 @@ class RepairLoop:
 
     @property
     def best(self) -> Attempt | None:
-        """The attempt worth most so far: accepted before passed before most tests passing, higher coverage, then the earlier."""
+        """The attempt that is worth most so far; None before the first."""
         return max(self.attempts, key=worth, default=None)
 
     @property
@@ -108,14 +108,14 @@ class RepairLoop:
         return None
 
     def _next(self, shown: str) -> tuple[AttemptKind, str, Sampling]:
-        last = self.attempts[-1] if self.attempts else None
+        base = self.best  # a round that made things worse is not built upon
         kind: AttemptKind
-        if last is None or not last.tests:
+        if base is None or base.run.verdict == "no_tests":
             kind, asked = "generate", prompt.generate(shown)
-        elif last.accepted:
-            kind, asked = "complete", prompt.complete(shown, last.tests, uncovered(self.code, last.run))
+        elif base.accepted:
+            kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run))
         else:
-            kind, asked = "repair", prompt.repair(shown, last.tests, last.failure_log)
+            kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log)
         again = sum(a.prompt == asked for a in self.attempts)
         if not again:
             return kind, asked, self.sampling
@@ -126,10 +126,15 @@ class RepairLoop:
 _NOTHING = PytestRun(verdict="no_tests", log="the answer held no Python code")
 
 
-def worth(attempt: Attempt) -> tuple[bool, bool, float, float]:
-    """How much an attempt is worth, for comparison."""
-    total = len(attempt.run.cases) or 1
-    return attempt.accepted, attempt.run.passed, attempt.run.count("passed") / total, attempt.run.coverage.line or 0.0
+def worth(attempt: Attempt) -> tuple[float, ...]:
+    """How much an attempt is worth: accepted before passed before any tests, more of them passing, higher coverage.
+
+    Of two that are the same in all that, the earlier is worth more when accepted (it is shorter), the later when not.
+    """
+    run = attempt.run
+    share = run.count("passed") / (len(run.cases) or 1)
+    age = -attempt.iteration if attempt.accepted else attempt.iteration
+    return attempt.accepted, run.passed, run.verdict != "no_tests", share, run.coverage.line or 0.0, age
 
 
 def covered(run: PytestRun, target: float) -> bool:

@@ -69,7 +69,7 @@ def models(as_json: Json = False) -> None:
     """List the model tags that can be used now."""
     from self_improve.cli.models import list_models
 
-    list_models(_load(Path.cwd()), as_json)
+    list_models(_load(Path.cwd(), check_trust=False), as_json)
 
 
 @app.command()
@@ -107,13 +107,13 @@ def doctor(as_json: Json = False) -> None:
     """Say what is installed, what is reachable, what is missing and how to get it."""
     from self_improve.cli.doctor import examine
 
-    raise typer.Exit(examine(_load(Path.cwd()), as_json))
+    raise typer.Exit(examine(_load(Path.cwd(), check_trust=False), as_json))
 
 
-def _load(near: Path) -> LoadedConfig:
+def _load(near: Path, *, check_trust: bool = True) -> LoadedConfig:
     from testing_crew import config
 
-    return config.load(near if near.is_dir() else near.resolve().parent)
+    return config.load(near if near.is_dir() else near.resolve().parent, check_trust=check_trust)
 
 
 def main(argv: list[str] | None = None) -> None:

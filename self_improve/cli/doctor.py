@@ -51,9 +51,12 @@ def _packages() -> list[Finding]:
 
 def _model(loaded: LoadedConfig) -> Finding:
     from testing_crew.backends import open_backend
+    from testing_crew.config import needs_trust
     from testing_crew.errors import TestingCrewError
 
     tag = loaded.config.model
+    if asked := needs_trust(loaded):
+        return Finding(f"model {tag}", False, f"{loaded.project_file} sets {', '.join(asked)}", "testing-crew trust")
     try:
         backend = open_backend(tag, loaded.config.server)
     except TestingCrewError as error:

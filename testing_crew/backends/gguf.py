@@ -118,11 +118,19 @@ def read_header(path: Path) -> Header:
             metadata, arrays = _metadata(cursor, entries)
             shapes = _tensors(cursor, tensors, metadata.get("general.alignment", 32))
     header = Header(metadata=metadata, arrays=arrays, shapes=shapes)
-    blocks = header.number("block_count")
-    in_parts = metadata.get("split.count", 1) != 1
-    if blocks and not in_parts and not any(name.startswith(f"blk.{blocks - 1}.") for name in shapes):
-        raise BadGGUF(f"it says that it has {blocks} layers, and has fewer")
+    _check_counts(header)
     return header
+
+
+def _check_counts(header: Header) -> None:
+    """Check the numbers that llama.cpp takes at their word, and aborts over when they are wrong."""
+    blocks = header.number("block_count")
+    in_parts = header.metadata.get("split.count", 1) != 1
+    if blocks and not in_parts and not any(name.startswith(f"blk.{blocks - 1}.") for name in header.shapes):
+        raise BadGGUF(f"it says that it has {blocks} layers, and has fewer")
+    heads, shared = header.number("attention.head_count"), header.number("attention.head_count_kv")
+    if heads and shared and shared > heads:
+        raise BadGGUF(f"it says that {shared} heads of keys serve {heads} heads of attention")
 
 
 def _check_start(start: bytes, magic: bytes, version: int) -> None:

@@ -163,7 +163,15 @@ class LlamaBackend:
         return Jinja2ChatFormatter(template, **texts)
 
     def _tokens(self, text: str) -> list[int]:
-        return list(self._open().tokenize(text.encode("utf-8", "replace"), add_bos=False, special=True))
+        self._open()
+        library, data = self._engine.library, text.encode("utf-8", "replace")
+        size = len(data) + 2  # a token per byte is the most there can be, and a model may put a space in front
+        # Not Llama.tokenize: it makes room for as many tokens as the metadata claims for the context.
+        found = (library.llama_token * size)()
+        count = library.llama_tokenize(self._vocab, data, len(data), found, size, False, True)
+        if count < 0:
+            raise GenerationFailed(f"{self.tag} cannot tokenize this text")
+        return list(found[:count])
 
     def _open(self) -> Any:
         if self._llama is None:

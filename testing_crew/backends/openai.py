@@ -20,6 +20,8 @@ from testing_crew.errors import (
 )
 
 _NO_ROOM = re.compile(r"context[ _](length|window|size)")
+# Not in OpenAI's API, but llama.cpp's and vLLM's servers shape the text by them unless they are told not to.
+_NEUTRAL = {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "repetition_penalty": 1.0}
 _CONTEXT_KEYS = ("max_model_len", "max_context_length", "context_length")  # vLLM, LM Studio, OpenRouter
 
 
@@ -87,6 +89,7 @@ class OpenAIBackend:
         self._seconds = config.timeout_seconds
         self._api: Literal["auto", "chat", "completions"] = config.api
         self._limit_name = "max_tokens"
+        self._neutral = dict(_NEUTRAL)
         self._client = _client(url, connect=CONNECT_SECONDS, read=config.timeout_seconds)
         self._ids: list[str] = []
         try:
@@ -152,6 +155,7 @@ class OpenAIBackend:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
             self._limit_name: sampling.max_tokens,
+            "extra_body": self._neutral,
         }
         if sampling.stop:
             settings["stop"] = list(sampling.stop)
@@ -166,6 +170,13 @@ class OpenAIBackend:
         if renamed and self._api != "completions" and self._limit_name == "max_tokens":
             self._limit_name = "max_completion_tokens"
             return True
+        if error.status_code in (400, 422) and self._neutral:
+            named = [key for key in self._neutral if key in said]
+            refused = named or (list(self._neutral) if re.search("unrecognized|unknown|unexpected|extra", said) else [])
+            for key in refused:
+                del self._neutral[key]
+            if refused:
+                return True
         no_template = "chat template" in said or "chat_template" in said
         no_chat = error.status_code == 404 and "model" not in said
         if self._api == "auto" and (no_template or no_chat):

@@ -30,6 +30,8 @@ def last_name(node: ast.expr) -> str:
 class Names:
     """What the imports of a test file bind.
 
+    ``heads`` are the names that count as the target: the unit's, or every public one of a module; ``siblings`` are the other
+    names at the top of the module that do not use the unit; ``defined`` are all of them.
     ``members`` maps a name to the path inside the target's module that it stands for (``{"plus": "add"}``); ``modules``
     maps a name to the dotted module or package that it stands for, for the target's own module and the packages around it.
     ``world`` are the other imported names, test tools left out: what the target may have changed behind the test's back.
@@ -40,6 +42,7 @@ class Names:
     code: CodeUnderTest
     heads: frozenset[str]
     siblings: frozenset[str]
+    defined: frozenset[str]
     members: dict[str, str] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     world: set[str] = field(default_factory=set)
@@ -90,7 +93,7 @@ def read_names(code: CodeUnderTest, tree: ast.Module) -> Names:
     head = code.unit.partition(".")[0] if code.unit else None
     heads = frozenset({head} if head else {name for name in defined if not name.startswith("_")})
     siblings = frozenset(defined - users - {head}) if head else frozenset()
-    names = Names(code, heads, siblings, imported={code.module})
+    names = Names(code, heads, siblings, frozenset(defined), imported={code.module})
     unknown: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -142,7 +145,7 @@ def _from_import(names: Names, node: ast.ImportFrom, alias: ast.alias, unknown: 
         relation = "same" if source and own.rpartition(".")[2] == source.rpartition(".")[2] else "near"
     if alias.name == "*":
         if relation != "far":
-            names.members.update({head: head for head in names.heads})
+            names.members.update({name: name for name in names.defined})
     elif relation == "same":
         names.members[bound] = alias.name
     elif relation == "near" and alias.name == own.rpartition(".")[2]:

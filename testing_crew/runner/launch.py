@@ -2,18 +2,21 @@
 
 A script, run by the target's own interpreter from inside the sandbox. The limits are set here and not before the sandbox
 starts, so that the number of processes is counted in the sandbox's own user namespace, and because a hook between fork
-and exec is unsafe in a program with threads. Standard library only.
+and exec is unsafe in a program with threads. pytest runs in a fork, so that what it used is known however it dies: a
+sandbox does not pass that on. Standard library only.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from typing import Any
 
 VARIABLE = "TESTING_CREW_PROBE"
 STARTED = ".started"
+USAGE = ".usage"
 
 
 def _bound(limits: dict[str, Any]) -> None:
@@ -45,18 +48,38 @@ def _die_with_parent() -> None:
     """Ask Linux to kill this process when its parent dies; elsewhere nothing."""
     if sys.platform == "linux":
         import ctypes
-        import signal
 
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _fork_and_follow(note: str) -> None:
+    """Go on in a fork. The parent writes ``[CPU seconds, peak bytes]`` of it to ``note`` and ends as the fork did."""
+    child = os.fork()
+    if not child:
+        return
+    _, status, usage = os.wait4(child, 0)
+    unit = 1 if sys.platform == "darwin" else 1024
+    with open(note, "w") as file:
+        json.dump([usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit], file)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 128 - code)
+
+
 def main() -> int:
     """Set the limits that the environment names and run pytest with this process's arguments."""
     settings = json.loads(os.environ[VARIABLE])
+    _bound(settings["limits"])
     if settings["die_with_parent"]:
         _die_with_parent()
-    _bound(settings["limits"])
+    if hasattr(os, "fork"):
+        _fork_and_follow(settings["report"] + USAGE)
+        if settings["die_with_parent"]:
+            _die_with_parent()
     import pytest
 
     with open(settings["report"] + STARTED, "wb"):

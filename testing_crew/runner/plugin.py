@@ -46,6 +46,7 @@ class Probe:
         self.internal: str | None = None
         self.asserted: set[int] = set()
         self.errnos: set[int] = set()
+        self._broken_off: BaseException | None = None
         self._compared: list[tuple[str, object, object]] = []
         self._rows: dict[str, str | None] = {}
         self._trees: dict[str, ast.Module | None] = {}
@@ -221,13 +222,15 @@ class Probe:
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.internal = excinfo.type.__name__
+        self._broken_off = excinfo.value
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._broken_off = excinfo.value
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._watch.stop()
-        for case in self.cases.values():
-            if case["phase"] != "collect" and not case.pop("done", False) and case["outcome"] == "passed":
-                case.update(outcome="error", message="the test did not run to its end")
+        self._mark_unfinished()
         self._add_watched_claims()
         report = {
             "cases": list(self.cases.values()),
@@ -243,6 +246,19 @@ class Probe:
         with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(report, file)
         os.replace(part, self.report_path)
+
+    def _mark_unfinished(self) -> None:
+        """Give what broke the session off (an exit, an interrupt, an error of pytest's) to the test that it came from."""
+        error = self._broken_off
+        place = self._line_of(error) if error else None
+        unfinished = [c for c in self.cases.values() if c["phase"] != "collect" and not c.pop("done", False)]
+        for case in unfinished:
+            if case["outcome"] == "passed":
+                name = type(error).__name__ if error else "Exit"
+                case.update(outcome="error", exception=name, message="the test did not run to its end", line=place)
+        known = unfinished or any(c["phase"] == "collect" and c["outcome"] == "error" for c in self.cases.values())
+        if error is not None and not known:
+            self._collect_case("session", "error", type(error).__name__, one_line(error), place)
 
     def _add_watched_claims(self) -> None:
         passed = {node for node, case in self.cases.items() if case["outcome"] == "passed"}

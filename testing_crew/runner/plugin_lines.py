@@ -143,8 +143,9 @@ class Measured:
         }
         ran = {line for line in found["executed_lines"] if line not in body.shared or line in entered}
         lines = body.spans & {*found["executed_lines"], *found["missing_lines"]}
-        taken = [arc for arc in found["executed_branches"] if arc[0] in lines]
-        missed = sorted(tuple(arc) for arc in found["missing_branches"] if arc[0] in lines)
+        forks = lines - body.shared.keys()  # there, importing and calling look like two ways out of one line
+        taken = [arc for arc in found["executed_branches"] if arc[0] in forks]
+        missed = sorted(tuple(arc) for arc in found["missing_branches"] if arc[0] in forks)
         total = len(taken) + len(missed)
         return {**figures(lines, ran), "branch": len(taken) / total if total else None, "missed_branches": missed}
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -20,19 +19,13 @@ _GRACE = 2.0
 
 @dataclass(frozen=True)
 class Finished:
-    """How a child ended.
-
-    ``exit_code`` is negative for a signal; ``seconds`` of wall time; ``cpu_seconds`` and ``peak_bytes`` (the largest
-    resident size of one process) are None where the system does not tell.
-    """
+    """How a child ended: ``exit_code`` is negative for a signal, ``seconds`` are of wall time."""
 
     exit_code: int
     output: str
     cut_bytes: int
     timed_out: bool
     seconds: float
-    cpu_seconds: float | None
-    peak_bytes: int | None
 
 
 class Capped:
@@ -94,7 +87,6 @@ def run_child(
     kept = Capped(output_bytes)
     reader = threading.Thread(target=_drain, args=(child.stdout, kept), daemon=True)
     timed_out = True
-    usage = None
     try:
         reader.start()
         deadline = began + wall_seconds
@@ -105,7 +97,7 @@ def run_child(
             time.sleep(_STEP)
     finally:
         _kill_session(child)
-        usage = _reap(child)
+        child.wait()
         if mark:
             _kill_marked(mark)
     seconds = time.monotonic() - began
@@ -118,8 +110,6 @@ def run_child(
         cut_bytes=kept.cut,
         timed_out=timed_out,
         seconds=seconds,
-        cpu_seconds=usage[0] if usage else None,
-        peak_bytes=usage[1] if usage else None,
     )
 
 
@@ -136,16 +126,6 @@ def _kill_session(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
     else:
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
-
-
-def _reap(child: subprocess.Popen[bytes]) -> tuple[float, int] | None:
-    """Wait for ``child`` and say what it used, its own reaped children included: CPU seconds, peak bytes."""
-    if child.returncode is not None or not hasattr(os, "wait4"):
-        child.wait()
-        return None
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _kill_marked(mark: str) -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from testing_crew.errors import SandboxError, UserMistake
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
-from testing_crew.runner.launch import STARTED, VARIABLE
+from testing_crew.runner.launch import STARTED, USAGE, VARIABLE
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.process import Finished, run_child
 from testing_crew.runner.project import module_file, pytest_settings, top_of, unit_range
 from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
-from testing_crew.runner.verdict import Report, decide, read_report
+from testing_crew.runner.verdict import decide, read_report, read_usage
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
 __all__ = ["Limits", "Runner"]
@@ -163,7 +163,7 @@ class Runner:
             mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
         )
         described = box.DESCRIPTIONS[kind] + (view.remarks if kind != "limits" else "")
-        run = _record(finished, read_report(scratch.report), self.limits, described, scratch.work, plan.cwd)
+        run = _record(plan, finished, scratch, self.limits, described)
         if run.verdict == "crashed" and not Path(f"{scratch.report}{STARTED}").exists():
             raise SandboxError(f"pytest could not be started: {finished.output.strip() or 'the sandbox ended at once'}")
         return run
@@ -244,10 +244,10 @@ def _processes(wanted: int, kind: box.Kind) -> int | None:
     return running + wanted
 
 
-def _record(
-    finished: Finished, report: Report | None, limits: Limits, described: str, work: Path, cwd: Path
-) -> PytestRun:
-    verdict, hits = decide(finished, report, limits)
+def _record(plan: _Plan, finished: Finished, scratch: Scratch, limits: Limits, described: str) -> PytestRun:
+    report = read_report(scratch.report)
+    usage = read_usage(Path(f"{scratch.report}{USAGE}"))
+    verdict, hits = decide(finished, report, usage, limits)
     common = {
         "verdict": verdict,
         "exit_code": None if finished.timed_out else finished.exit_code,
@@ -259,14 +259,13 @@ def _record(
     if report is None:
         return PytestRun.model_validate(common)
     origin = report.origin
-    if origin and Path(origin).is_relative_to(work):
-        origin = Path(origin).relative_to(work).as_posix()
-    names = [f"{folder}{os.sep}" for folder in (os.path.realpath(work), cwd)]
-    cases = [c.model_copy(update={"message": _without(c.message, names)}) for c in report.cases]
+    if origin and Path(origin).is_relative_to(scratch.work):
+        origin = Path(origin).relative_to(scratch.work).as_posix()
+    folders = [f"{folder}{os.sep}" for folder in (scratch.work, plan.cwd)]
     return PytestRun.model_validate(
         {
             **common,
-            "cases": tuple(cases),
+            "cases": tuple(c.model_copy(update={"message": _without(c.message, folders)}) for c in report.cases),
             "coverage": report.coverage or Coverage(),
             "asserted_lines": report.asserted,
             "target_origin": origin,
@@ -274,7 +273,7 @@ def _record(
     )
 
 
-def _without(message: str, names: list[str]) -> str:
-    for name in names:
-        message = message.replace(name, "")
+def _without(message: str, folders: list[str]) -> str:
+    for folder in folders:
+        message = message.replace(folder, "")
     return message

@@ -7,7 +7,9 @@ its cases call for, has crashed, whatever it wrote.
 from __future__ import annotations
 
 import errno
+import json
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,6 +37,23 @@ class Report(BaseModel):
     errnos: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What pytest's process and those that it waited for used: CPU time, and the largest resident size of one of them."""
+
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def read_usage(path: Path) -> Usage | None:
+    """The usage noted at ``path``, or None where there is none."""
+    try:
+        cpu_seconds, peak_bytes = json.loads(path.read_bytes())
+        return Usage(float(cpu_seconds), int(peak_bytes))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def read_report(path: Path) -> Report | None:
     """The report at ``path``, or None where there is none or it is not one."""
     try:
@@ -43,7 +62,9 @@ def read_report(path: Path) -> Report | None:
         return None
 
 
-def decide(finished: Finished, report: Report | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:
+def decide(
+    finished: Finished, report: Report | None, usage: Usage | None, limits: Limits
+) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict of a run and the limits that it met, in words."""
     hits = []
     if finished.cut_bytes:
@@ -54,9 +75,9 @@ def decide(finished: Finished, report: Report | None, limits: Limits) -> tuple[V
         hits.append(f"processes ({limits.processes})")
     if finished.timed_out:
         return "timeout", (*hits, f"wall time ({limits.wall_seconds:g} s)")
-    if _out_of_time(finished, limits):
+    if _out_of_time(finished, usage, limits):
         return "timeout", (*hits, f"CPU time ({limits.cpu_seconds} s)")
-    if _out_of_memory(finished, report, limits):
+    if _out_of_memory(finished, report, usage, limits):
         return "out_of_memory", (*hits, f"memory ({limits.memory_bytes // 1024**2} MiB)")
     return _of_cases(finished.exit_code, report), tuple(hits)
 
@@ -66,18 +87,18 @@ def _signal(exit_code: int) -> int:
     return -exit_code if exit_code < 0 else max(exit_code - 128, 0)
 
 
-def _out_of_time(finished: Finished, limits: Limits) -> bool:
+def _out_of_time(finished: Finished, usage: Usage | None, limits: Limits) -> bool:
     killer = _signal(finished.exit_code)
     if killer == getattr(signal, "SIGXCPU", -1):
         return True
-    return killer == 9 and finished.cpu_seconds is not None and finished.cpu_seconds >= limits.cpu_seconds
+    return killer == 9 and usage is not None and usage.cpu_seconds >= limits.cpu_seconds
 
 
-def _out_of_memory(finished: Finished, report: Report | None, limits: Limits) -> bool:
+def _out_of_memory(finished: Finished, report: Report | None, usage: Usage | None, limits: Limits) -> bool:
     if report and (report.internal == "MemoryError" or any(c.exception == "MemoryError" for c in report.cases)):
         return True
     died = report is None and _signal(finished.exit_code) in (6, 7, 9, 11)
-    return died and finished.peak_bytes is not None and finished.peak_bytes >= _MEMORY_SHARE * limits.memory_bytes
+    return died and usage is not None and usage.peak_bytes >= _MEMORY_SHARE * limits.memory_bytes
 
 
 def _of_cases(exit_code: int, report: Report | None) -> Verdict:

@@ -7,18 +7,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
+from ollama_server import OllamaStandIn
 
 from testing_crew import TestingCrew, prompt
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import ModelConfig, Sampling
 from testing_crew.backends.llama import embedded_file
 from testing_crew.config import Config
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "standins"))
-from ollama_server import OllamaStandIn
 
 CODE = 'def clamp(value: int, low: int, high: int) -> int:\n    """Limit a value to a range."""\n    return max(low, min(high, value))\n'
 PROMPTS = [

@@ -10,6 +10,7 @@ error texts, ``max_model_len`` in the list of models, a refusal of chat for a mo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import threading
 import time
@@ -206,10 +207,8 @@ def main() -> None:
     standin = OpenAIStandIn(models, port=arguments.port)
     with standin as url:
         print(f"a stand-in for an OpenAI-compatible server answers at {url} with {', '.join(models)}", flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

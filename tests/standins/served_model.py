@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,10 @@ class Server(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:
         self._connections.discard(request)
         super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that left is no fault of the server's
+            super().handle_error(request, client_address)
 
     def start(self) -> None:
         self._thread.start()

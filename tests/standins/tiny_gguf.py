@@ -8,6 +8,7 @@ the end of text, so that the answer is known to the letter. The layout is that o
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def _weights(vocab: int, width: int, hidden: int, tokens: list[str], chain: bool
         output = np.zeros((vocab, width), np.float32)
         first = 258 + 2  # the lines stand after the four special tokens
         steps = [ord("\n"), *range(first, len(tokens)), EOS]
-        for before, after in zip(steps, steps[1:], strict=False):
+        for before, after in itertools.pairwise(steps):
             output[after, before] = 10.0
         mixers = {name: still for name in ("attn_q", "attn_k", "attn_v", "attn_output")}
         up = down = np.zeros((hidden, width), np.float32)

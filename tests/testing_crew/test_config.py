@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 
 import pytest
@@ -293,6 +292,14 @@ def history(home):
     return [(event["action"], event["before"], event["after"]) for event in events]
 
 
+def test_use_writes_into_the_pyproject_that_has_our_table(project):
+    file = write(project, '[project]\nname = "p"\n\n[tool.testing_crew]\nmodel = "a:1"\n', "pyproject.toml")
+    assert use("b:2", project / "src").file == file
+    assert not (project / "testing_crew.toml").exists()
+    assert load(project).config.model == "b:2"
+    assert rollback(project).after == "a:1"
+
+
 def test_use_creates_a_file_in_the_projects_root_and_rollback_empties_it(project, home):
     change = use("llama3:8b", project / "src" / "pkg")
     assert (change.file, change.before, change.after) == (project / "testing_crew.toml", None, "llama3:8b")
@@ -302,58 +309,6 @@ def test_use_creates_a_file_in_the_projects_root_and_rollback_empties_it(project
     assert (change.before, change.after) == ("llama3:8b", None)
     assert load(project).config.model == "embedded"
     assert history(home) == [("use", None, "llama3:8b"), ("rollback", "llama3:8b", None)]
-
-
-def test_use_keeps_all_else_as_it_stands(project):
-    text = '# ours\nmodel = "a:1"   # the small one\n\nmax_iterations = 4\n\n[sampling]  # careful\nseed = 2\n'
-    file = write(project, text)
-    os.chmod(file, 0o640)
-    use("b:2", project)
-    assert file.read_text() == text.replace("a:1", "b:2")
-    assert file.stat().st_mode & 0o777 == 0o640
-    rollback(project)
-    assert file.read_text() == text
-    assert [path.name for path in project.iterdir() if path.name.startswith(".testing")] == []
-
-
-def test_use_adds_the_key_before_the_tables(project):
-    file = write(project, "# ours\n[sampling]\nseed = 2\n")
-    use("b:2", project)
-    assert load(project).config == Config(model="b:2", sampling=Sampling(seed=2))
-    assert file.read_text().startswith('# ours\nmodel = "b:2"\n')
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        "[tool.testing_crew]\nmax_iterations = 4\n",
-        "[tool.testing_crew.sampling]\nseed = 2\n",
-        "[tool]\ntesting_crew = { max_iterations = 4 }\n",
-        "[tool.testing_crew]\nmax_iterations = 4\n\n[tool.ruff]\nx = 1\n\n[tool.testing_crew.sampling]\nseed = 2\n",
-    ],
-)
-def test_use_writes_into_a_pyproject_that_has_our_table(project, table):
-    file = write(project, f'[project]\nname = "p"  # p\n\n{table}\n[tool.other]\nx = 1\n', "pyproject.toml")
-    before = load(project).config
-    use("b:2", project / "src")
-    assert not (project / "testing_crew.toml").exists()
-    assert load(project).config == before.model_copy(update={"model": "b:2"})
-    assert '[project]\nname = "p"  # p\n' in file.read_text()
-    assert "[tool.other]\nx = 1\n" in file.read_text()
-    rollback(project)
-    assert load(project).config == before
-
-
-def test_line_ends_and_a_linked_file_survive(project, tmp_path):
-    real = tmp_path / "shared.toml"
-    real.write_bytes(b"# ours\r\nmax_iterations = 4\r\n[sampling]\r\nseed = 2\r\n")
-    (project / "testing_crew.toml").symlink_to(real)
-    use("b:2", project)
-    assert (project / "testing_crew.toml").is_symlink()
-    text = real.read_bytes()
-    assert b'model = "b:2"\r\n' in text
-    assert text.count(b"\n") == text.count(b"\r\n")
-    assert load(project).config.model == "b:2"
 
 
 def test_rollbacks_undo_one_use_each_and_then_say_so(project, home):
@@ -401,27 +356,3 @@ def test_use_does_not_give_the_word_for_anything_else_in_the_file(project):
     write(project, '[server]\nbase_url = "http://evil:1"\n')
     use("openai/x", project)
     assert needs_trust(load(project, check_trust=False)) == ["server.base_url = http://evil:1"]
-
-
-def test_a_folder_that_cannot_be_written_is_the_users_to_mend(project, monkeypatch):
-    def fail(*args, **kwargs):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkstemp", fail)
-    error = refused(use, "a:1", project, kind=UserMistake)
-    assert error.message.endswith("cannot be written: Permission denied")
-
-
-def test_a_crash_while_writing_leaves_the_old_file_whole(project, monkeypatch):
-    file = write(project, 'model = "a:1"\n')
-    use("b:2", project)
-
-    def crash(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.replace", crash)
-    with pytest.raises(KeyboardInterrupt):
-        use("c:3", project)
-    monkeypatch.undo()
-    assert file.read_text() == 'model = "b:2"\n'
-    assert sorted(path.name for path in project.iterdir()) == [".git", "src", "testing_crew.toml"]

@@ -1,10 +1,5 @@
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "standins"))
-
 import tiny_gguf
 from tiny_gguf import LINES
 

@@ -81,6 +81,22 @@ def test_a_wild_alignment_and_an_unknown_type_are_refused(models, tmp_path):
         read_header(file)
 
 
+def test_what_llama_cpp_would_abort_over_is_refused(models, tmp_path):
+    whole = models["noise"].read_bytes()
+    file = tmp_path / "wrong.gguf"
+    file.write_bytes(whole.replace(b"\x01\0\0\0\0\0\0\0x", b"\x01\0\0\0\0\0\0\0y"))
+    with pytest.raises(BadGGUF, match="its vocabulary has the token 'y' twice"):
+        read_header(file)
+    for key, number, says in (
+        (b"llama.block_count", 1281, "it says that it has 1281 layers, and has fewer"),
+        (b"llama.attention.head_count_kv", 4, "it says that 4 heads of keys serve 2 heads of attention"),
+    ):
+        at = whole.index(key) + len(key) + 4
+        file.write_bytes(whole[:at] + struct.pack("<I", number) + whole[at + 4 :])
+        with pytest.raises(BadGGUF, match=says):
+            read_header(file)
+
+
 def test_damage_in_the_header_never_raises_anything_else(models, tmp_path):
     whole = models["noise"].read_bytes()
     file = tmp_path / "damaged.gguf"

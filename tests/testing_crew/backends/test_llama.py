@@ -169,7 +169,7 @@ def test_a_failure_inside_llama_cpp_costs_one_answer_only(opened):
         raise RuntimeError("llama_decode returned -3")
 
     backend._llama.eval = fail
-    with pytest.raises(GenerationFailed, match="llama.cpp failed while generating: llama_decode returned -3"):
+    with pytest.raises(GenerationFailed, match=r"llama\.cpp failed while generating: llama_decode returned -3"):
         backend.complete(CODE, Sampling(max_tokens=10))
     backend._llama.eval = inner
     assert backend.complete(PROMPT, Sampling(max_tokens=10)).text == before

@@ -203,10 +203,10 @@ def test_a_server_that_dies_half_way_is_an_error(opened, standin):
 
 
 def test_a_server_that_stalls_runs_into_the_timeout(opened, standin):
-    backend = opened("tester:v1", timeout_seconds=0.5)
+    backend = opened("tester:v1", timeout_seconds=1.0)
     standin.fault = "stall"
     began = time.monotonic()
-    with pytest.raises(GenerationFailed, match=r"tester:v1 did not answer within 0\.5 s"):
+    with pytest.raises(GenerationFailed, match=r"tester:v1 did not answer within 1 s"):
         backend.complete(PROMPT, Sampling())
     assert time.monotonic() - began < 5
 
@@ -214,7 +214,7 @@ def test_a_server_that_stalls_runs_into_the_timeout(opened, standin):
 def test_an_answer_that_never_ends_runs_into_the_timeout(opened, standin):
     backend = opened("noise")
     backend._seconds = 0.0001  # the whole answer's; each piece may take as long as before
-    with pytest.raises(GenerationFailed, match="did not finish within 0.0001 s"):
+    with pytest.raises(GenerationFailed, match=r"did not finish within 0\.0001 s"):
         backend.complete(PROMPT, Sampling(max_tokens=300))
 
 

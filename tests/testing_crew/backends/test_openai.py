@@ -44,6 +44,10 @@ def test_a_chat_model_gets_the_prompt_as_its_one_user_message(opened, standin):
         "top_p": 0.95,
         "seed": 0,
         "max_tokens": 100,
+        "top_k": 0,
+        "min_p": 0.0,
+        "repeat_penalty": 1.0,
+        "repetition_penalty": 1.0,
     }
     assert (backend.tag, backend.revision, backend.context) == ("openai/org/chat", "org/chat", 1024)
     assert backend.count_tokens("abc") is None
@@ -92,6 +96,23 @@ def test_sampling_is_sent_in_full(opened, standin):
         "max_tokens": 5,
         "stop": ["\n\n"],
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kept"),
+    [
+        (400, "Unrecognized request argument supplied: top_k", {"min_p", "repeat_penalty", "repetition_penalty"}),
+        (400, "top_k must be -1 (disable), or at least 1, got 0.", {"min_p", "repeat_penalty", "repetition_penalty"}),
+        (422, "Extra inputs are not permitted", set()),
+    ],
+)
+def test_a_strict_server_is_not_sent_again_what_it_refused(opened, standin, status, message, kept):
+    backend = opened("openai/org/chat")
+    standin.answers = [(status, {"error": {"message": message}})]
+    for _ in range(2):
+        assert backend.complete(PROMPT, Sampling(max_tokens=100)).text == "".join(LINES)
+        assert {"top_k", "min_p", "repeat_penalty", "repetition_penalty"} & set(standin.requests[-1][1]) == kept
+    assert len(standin.requests) == 3
 
 
 def test_a_server_that_wants_the_newer_name_of_the_limit_gets_it(opened, standin):
@@ -208,9 +229,9 @@ def test_a_failing_server_is_a_failed_generation(opened, standin, answer, says):
 
 
 def test_a_slow_server_runs_into_the_timeout(opened, standin):
-    backend = opened("openai/org/chat", timeout_seconds=0.2)
+    backend = opened("openai/org/chat", timeout_seconds=0.5)
     standin.delay = 1.0
-    with pytest.raises(GenerationFailed, match=r"openai/org/chat did not answer within 0\.2 s"):
+    with pytest.raises(GenerationFailed, match=r"openai/org/chat did not answer within 0\.5 s"):
         backend.complete(PROMPT, Sampling())
     assert len(standin.requests) == 2
 
@@ -218,6 +239,6 @@ def test_a_slow_server_runs_into_the_timeout(opened, standin):
 def test_a_server_that_went_away(models):
     with OpenAIStandIn({"chat": models["chat"]}) as url:
         backend = open_backend("openai/chat", ModelConfig(base_url=url))
-    with pytest.raises(GenerationFailed, match="the connection to .* broke off"):
+    with pytest.raises(GenerationFailed, match=r"the connection to .* broke off"):
         backend.complete(PROMPT, Sampling())
     backend.close()

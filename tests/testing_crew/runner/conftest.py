@@ -118,7 +118,7 @@ def runner() -> Runner:
 @pytest.fixture(scope="session")
 def quick() -> Runner:
     """For tests that are not about the sandbox."""
-    return Runner(Limits(wall_seconds=60, memory_bytes=1024**3), sandbox="limits")
+    return Runner(Limits(wall_seconds=60, memory_bytes=512 * 2**20), sandbox="limits")
 
 
 @pytest.fixture(scope="session")

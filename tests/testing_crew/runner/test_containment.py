@@ -251,5 +251,3 @@ def test_a_child_that_closes_its_output_is_still_waited_for(tmp_path: Path) -> N
     script = "import os, time; os.close(1); os.close(2); time.sleep(0.5); os._exit(3)"
     ended = run_child([sys.executable, "-c", script], os.environ, str(tmp_path), wall_seconds=60, output_bytes=10)
     assert (ended.exit_code, ended.timed_out, ended.output) == (3, False, "")
-    assert ended.cpu_seconds is not None
-    assert (ended.peak_bytes or 0) > 1_000_000
