@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testing_crew import TestingCrew
 from testing_crew.errors import GenerationFailed, UserMistake
+from testing_crew.interpreter import interpreter_for
 from testing_crew.job import target_for
 
 ROUNDS = 3
@@ -67,7 +68,7 @@ def evaluate(crew: TestingCrew, tasks: list[Task]) -> Iterator[Outcome]:
     """Run every task once, up to ``crew.max_iterations`` rounds; a dead backend or a broken task is an error, not a failure."""
     for task in tasks:
         try:
-            target = target_for(task.code, task.file, crew.interpreter or _own_interpreter())
+            target = target_for(task.code, task.file, interpreter_for(crew.interpreter, Path(task.file)))
             with crew.recorder("benchmark self_correction") as recorder:
                 job = crew.job(target, recorder)
                 passed = accepted = None
@@ -82,12 +83,6 @@ def evaluate(crew: TestingCrew, tasks: list[Task]) -> Iterator[Outcome]:
             yield Outcome(id=task.id, passed_in=passed, accepted_in=accepted)
         except (UserMistake, GenerationFailed) as error:
             yield Outcome(id=task.id, error=error.message)
-
-
-def _own_interpreter() -> str:
-    import sys
-
-    return sys.executable
 
 
 def rate(hits: int, n: int) -> Rate:

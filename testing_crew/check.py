@@ -7,9 +7,9 @@ from typing import Any
 
 from testing_crew import code as code_under_test
 from testing_crew import snippet
-from testing_crew.crew import interpreter_for
 from testing_crew.errors import UserMistake
 from testing_crew.failures import failure_log
+from testing_crew.interpreter import interpreter_for
 from testing_crew.job import Target, file_target, target_for
 from testing_crew.mend import mend
 from testing_crew.runner.gate import judge

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from testing_crew import snippet
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend
 from testing_crew.failures import failure_log
+from testing_crew.interpreter import interpreter_for
 from testing_crew.job import Job, Target, target_for
 from testing_crew.loop import covered
 from testing_crew.recorder import Recorder
@@ -82,7 +81,8 @@ class TestingCrew:
         ``target_file`` is where the code stands; where it stands in no file, it is taken as a snippet and
         ``final_tests`` carries it, so that the file runs on its own. Yields dicts of plain values with a ``type``:
         ``crew_start``, then for each round ``iteration_start``, ``unit_complete`` for each function or class, and
-        ``iteration_complete`` (``all_passed`` is pytest's word), and last ``crew_complete``, whose ``success`` means accepted and whose ``final_tests`` is the best file so far.
+        ``iteration_complete`` (``all_passed`` is pytest's word), and last ``crew_complete``, whose ``success`` means
+        accepted and whose ``final_tests`` is the best file so far.
 
         Raises UserMistake when the code does not parse or has nothing to test, GenerationFailed when the model stops answering.
         """
@@ -198,27 +198,6 @@ class TestingCrew:
             "all_passed": run.passed,
             "should_continue": not satisfied and iteration < self.max_iterations,
         }
-
-
-def interpreter_for(chosen: str | None, target: Path) -> str:
-    """The interpreter that a target's tests run under: the one chosen, its project's virtual environment, or this one."""
-    if chosen:
-        return shutil.which(chosen) or chosen
-    for folder in target.expanduser().resolve().parents:
-        for name in (".venv", "venv"):
-            for inside in ("bin/python", "Scripts/python.exe"):
-                python = folder / name / inside
-                if python.exists() and _has_pytest(folder / name):
-                    return str(python)
-        if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
-            break
-    return sys.executable
-
-
-def _has_pytest(environment: Path) -> bool:
-    return any(environment.glob("lib/python*/site-packages/pytest")) or any(
-        environment.glob("Lib/site-packages/pytest")
-    )
 
 
 def runner_for(config: configuration.Config) -> Runner:

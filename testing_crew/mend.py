@@ -141,7 +141,9 @@ def mend(completion: str, code: CodeUnderTest) -> Mended:
     if not _parses(text):
         text = _cut_to_whole(text)
         done.append("unfinished end")
-    if not any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in ast.parse(text).body):
+    if not any(
+        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in ast.parse(text).body
+    ):
         return Mended("", tuple(done))
     text, imports = _mend_imports(text.strip("\n") + "\n", code)
     return Mended(text, (*done, *imports))

@@ -11,7 +11,10 @@ from testing_crew.backends.scripted import ScriptedBackend
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake
 
-TASKS = [self_correction.Task(id=n, code=f"def {n}(x):\n    return x + 1\n", file=f"{n}.py") for n in ("one", "two", "bad", "worst")]
+TASKS = [
+    self_correction.Task(id=n, code=f"def {n}(x):\n    return x + 1\n", file=f"{n}.py")
+    for n in ("one", "two", "bad", "worst")
+]
 
 
 def answer_for(name, value):
@@ -46,7 +49,10 @@ def test_rounds_are_told_apart_and_infrastructure_errors_are_not_failures():
 
 def test_wilson_interval_against_published_values():
     # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263 and 0 of 20
-    assert (round(self_correction.rate(81, 263).low, 4), round(self_correction.rate(81, 263).high, 4)) == (0.2553, 0.3662)
+    assert (round(self_correction.rate(81, 263).low, 4), round(self_correction.rate(81, 263).high, 4)) == (
+        0.2553,
+        0.3662,
+    )
     assert (self_correction.rate(0, 20).low, round(self_correction.rate(0, 20).high, 4)) == (0.0, 0.1611)
 
 
@@ -54,7 +60,9 @@ def test_the_thin_script_returns_the_five_figures(tmp_path):
     tasks = tmp_path / "tasks.json"
     tasks.write_text(json.dumps({"tasks": [t.model_dump() for t in TASKS[:2]]}))
     script = tmp_path / "script.json"
-    script.write_text(json.dumps({"def one": [answer_for("one", 2)], "def two": [answer_for("two", 3), answer_for("two", 2)]}))
+    script.write_text(
+        json.dumps({"def one": [answer_for("one", 2)], "def two": [answer_for("two", 3), answer_for("two", 2)]})
+    )
     found = eval_self_correction.evaluate(f"scripted:{script}", tasks)
     assert found == {"pass_at_1": 0.5, "pass_at_3": 1.0, "baseline": 0.5, "improved": 1.0, "delta": 0.5}
 

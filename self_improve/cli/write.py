@@ -12,25 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testing_crew import code as code_under_test
+from self_improve.cli.plan import Planned, plan
 from testing_crew import snippet
 from testing_crew.errors import GenerationFailed, UserMistake
-from testing_crew.job import Job, Target, file_target
+from testing_crew.job import Job
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
     from testing_crew.crew import TestingCrew
-
-_SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One file to write tests for, and where they go."""
-
-    path: Path
-    target: Target
-    test_file: Path
 
 
 @dataclass
@@ -102,84 +91,6 @@ def write_tests(
     if failure is not None:
         raise failure
     return 0 if all(r.accepted for r in results) else 1
-
-
-# ---- what is to be done ----
-
-
-def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool) -> list[Planned]:
-    """Every file to write tests for. Raises UserMistake for a path that is missing, empty or broken, a test file that is
-    there already, and a folder that cannot be written.
-    """
-    from testing_crew.crew import interpreter_for
-
-    planned: list[Planned] = []
-    taken: dict[Path, Path] = {}
-    for path in paths:
-        if not path.exists():
-            raise UserMistake(f"no such file or folder: {path}")
-        for file in _files(path) if path.is_dir() else [path]:
-            target = file_target(file, interpreter_for(interpreter, file))
-            test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
-            taken[test_file] = file
-            planned.append(Planned(file, target, test_file))
-    there = [str(p.test_file) for p in planned if p.test_file.exists()]
-    if there and not force:
-        raise UserMistake(f"already there: {', '.join(there)}", hint="--force overwrites; --out DIR writes elsewhere")
-    for folder in {p.test_file.parent for p in planned}:
-        _must_be_writable(folder)
-    return planned
-
-
-def _files(folder: Path) -> list[Path]:
-    """The modules of a package folder that have something to test."""
-    found = [
-        file
-        for file in sorted(folder.rglob("*.py"))
-        if not _SKIPPED_FOLDERS & set(file.relative_to(folder).parts[:-1])
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and not file.name.startswith("test_")
-        and file.name not in ("conftest.py", "setup.py")
-        and code_under_test.find_units(code_under_test.parse_source(_read(file), str(file)))
-    ]
-    if not found:
-        raise UserMistake(f"{folder}: no Python file with a function or class in it")
-    return found
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserMistake(f"{file} cannot be read as Python source: {error}") from None
-
-
-def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:
-    """``test_NAME.py``, with the names of enough folders before NAME to be told from the other files of this call."""
-    parts = [p for p in (*file.resolve().parent.parts, file.stem) if p != "__init__"]
-    name = parts[-1]
-    for part in reversed(parts[:-1]):
-        candidate = (folder / f"test_{snippet.plain_name(name)}.py").resolve()
-        if candidate not in taken or taken[candidate].resolve() == file.resolve():
-            return candidate
-        name = f"{part}_{name}"
-    return (folder / f"test_{snippet.plain_name(name)}.py").resolve()
-
-
-def _must_be_writable(folder: Path) -> None:
-    existing = folder
-    while not existing.exists():
-        existing = existing.parent
-    try:
-        if not existing.is_dir():
-            raise NotADirectoryError(20, "not a folder", str(existing))
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UserMistake(f"cannot write to {existing}: {error.strerror}", hint="--out DIR writes elsewhere") from None
-
-
-# ---- doing it ----
 
 
 def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any) -> Result:
@@ -255,9 +166,6 @@ def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) 
         raise UserMistake(f"cannot write {file}: {error.strerror}", hint="--out DIR writes elsewhere") from None
 
 
-# ---- telling it ----
-
-
 @contextmanager
 def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -277,7 +185,9 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
                 bar.update(task, description=f"{path.name}: round {event['iteration']}, units accepted")
             if event["type"] == "unit_complete" and event["kind"] is not None:
                 mark = "[green]accepted[/]" if event["accepted"] else f"[yellow]{event['verdict']}[/]"
-                bar.console.print(f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}", highlight=False)
+                bar.console.print(
+                    f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}", highlight=False
+                )
             bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
 
         yield show

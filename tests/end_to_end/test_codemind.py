@@ -19,8 +19,16 @@ def home(tmp_path, monkeypatch):
 
 
 def test_signatures():
-    assert list(inspect.signature(TestingCrew.__init__).parameters)[1:4] == ["model", "max_iterations", "target_coverage"]
-    assert list(inspect.signature(TestingCrew.run).parameters)[1:] == ["target_code", "target_file", "progress_callback"]
+    assert list(inspect.signature(TestingCrew.__init__).parameters)[1:4] == [
+        "model",
+        "max_iterations",
+        "target_coverage",
+    ]
+    assert list(inspect.signature(TestingCrew.run).parameters)[1:] == [
+        "target_code",
+        "target_file",
+        "progress_callback",
+    ]
     expected = ["target_code", "target_file", "previous_tests", "previous_failures", "iteration"]
     assert list(inspect.signature(TestingCrew.run_iteration).parameters)[1:] == expected
 
@@ -34,7 +42,9 @@ def test_an_evaluator_that_runs_final_tests_in_a_folder_of_its_own(tmp_path):
     assert success
     file = tmp_path / "elsewhere_test.py"
     file.write_text(tests)
-    done = subprocess.run([sys.executable, "-m", "pytest", str(file), "-v", "--tb=short", "-q"], capture_output=True, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", str(file), "-v", "--tb=short", "-q"], capture_output=True, cwd="/"
+    )
     assert done.returncode == 0
 
 

@@ -64,8 +64,8 @@ def test_stopped_and_taken_up_it_ends_as_if_it_had_not_been(prepared, tmp_path, 
             raise KeyboardInterrupt
         return real(*args)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pretrain, "_loss", stop_in_the_middle)
+    monkeypatch.setattr(pretrain, "_loss", stop_in_the_middle)
+    with pytest.raises(KeyboardInterrupt):
         pretrain.train(SMALL, broken)
     pretrain.train(SMALL, broken)
     weights = [torch.load(run / "checkpoint.pt")["model"] for run in (whole, broken)]

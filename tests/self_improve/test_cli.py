@@ -59,7 +59,9 @@ def test_write_makes_the_file_that_pytest_runs(project):
     file = project / "tests" / "test_shop.py"
     assert str(file) in done.stdout
     assert "2 of 2 units accepted" in done.stdout
-    again = subprocess.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd=project, capture_output=True, text=True)
+    again = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(file)], cwd=project, capture_output=True, text=True
+    )
     assert "2 passed" in again.stdout
     assert "failure" not in again.stdout
 
@@ -207,7 +209,10 @@ def test_killed_in_the_middle_nothing_finished_is_lost_and_running_again_carries
     sleeps = "import time\nfrom shop import wait\n\n\ndef test_wait():\n    time.sleep(20)\n    assert wait(1) == 1\n"
     script(project, {"def add": [WRONG, ADD], "def wait": [sleeps]})
     process = subprocess.Popen(
-        [*CLI, "write", "shop.py", "--model", "scripted:script.json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*CLI, "write", "shop.py", "--model", "scripted:script.json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     database = Path(os.environ["TESTING_CREW_HOME"]) / "traces.db"
     for _ in range(600):

@@ -131,7 +131,9 @@ def test_inside_a_running_event_loop(project):
 
 
 def test_below_the_target_coverage_the_missed_lines_go_into_the_next_round(project):
-    agent = crew([table("add", (1, 2, 3)), "def test_none():\n    with pytest.raises(ValueError):\n        add(None, 1)\n"])
+    agent = crew(
+        [table("add", (1, 2, 3)), "def test_none():\n    with pytest.raises(ValueError):\n        add(None, 1)\n"]
+    )
     events = list(agent.run(CODE, str(project / "prices.py")))
     assert "### Uncovered lines:\nraise ValueError('a')" in agent.backend.prompts[1]
     assert events[-1]["success"]
@@ -236,9 +238,13 @@ def test_a_store_that_cannot_be_written_does_not_cost_the_run(project, home):
 def test_tools_for_people_s_own_crews(project, tmp_path, monkeypatch):
     script = tmp_path / "script.json"
     script.write_text(json.dumps([RIGHT]))
-    answer = json.loads(WriteTestsTool(model=f"scripted:{script}").run(target_code=CODE, target_file=str(project / "prices.py")))
+    answer = json.loads(
+        WriteTestsTool(model=f"scripted:{script}").run(target_code=CODE, target_file=str(project / "prices.py"))
+    )
     assert answer["success"]
-    checked = json.loads(CheckTestsTool().run(test_code=answer["final_tests"], target_code=CODE, target_file=str(project / "prices.py")))
+    checked = json.loads(
+        CheckTestsTool().run(test_code=answer["final_tests"], target_code=CODE, target_file=str(project / "prices.py"))
+    )
     assert checked["accepted"]
     wrong = json.loads(CheckTestsTool().run(test_code=WRONG, target_code=CODE, target_file=str(project / "prices.py")))
     assert wrong["failures"] == ["test_add(1, 2, 4): got 3, expected 4"]

@@ -43,7 +43,7 @@ def test_a_run_that_passed_has_no_log():
 def test_only_failing_cases_and_not_too_many():
     run = PytestRun(
         verdict="failed",
-        cases=tuple(case(exception="E", message=str(i)) for i in range(50)) + (case(outcome="passed"),),
+        cases=(*(case(exception="E", message=str(i)) for i in range(50)), case(outcome="passed")),
     )
     lines = failure_log(run).splitlines()
     assert len(lines) == MAX_LINES + 1

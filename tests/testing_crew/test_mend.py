@@ -70,7 +70,9 @@ def test_a_redefinition_is_not_hidden_by_an_import():
     assert "import add" not in mend(text, CODE).tests
 
 
-@pytest.mark.parametrize("completion", ["", "   \n", "I cannot do that.", "```\n```", "hm", "import pytest\nfrom shop.maths import add\n"])
+@pytest.mark.parametrize(
+    "completion", ["", "   \n", "I cannot do that.", "```\n```", "hm", "import pytest\nfrom shop.maths import add\n"]
+)
 def test_an_answer_without_code_is_no_file(completion):
     assert mend(completion, CODE).tests == ""
 

@@ -1,4 +1,3 @@
-
 import pytest
 import tiny_gguf
 from tiny_gguf import LINES

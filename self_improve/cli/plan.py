@@ -1,0 +1,94 @@
+"""What ``testing-crew write`` is going to do: which files, and where each one's tests go. All mistakes are found here."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing_crew import code as code_under_test
+from testing_crew import snippet
+from testing_crew.errors import UserMistake
+from testing_crew.interpreter import interpreter_for
+from testing_crew.job import Target, file_target
+
+_SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One file to write tests for, and where they go."""
+
+    path: Path
+    target: Target
+    test_file: Path
+
+
+def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool) -> list[Planned]:
+    """Every file to write tests for. Raises UserMistake for a path that is missing, empty or broken, a test file that is
+    there already, and a folder that cannot be written.
+    """
+    planned: list[Planned] = []
+    taken: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise UserMistake(f"no such file or folder: {path}")
+        for file in _files(path) if path.is_dir() else [path]:
+            target = file_target(file, interpreter_for(interpreter, file))
+            test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
+            taken[test_file] = file
+            planned.append(Planned(file, target, test_file))
+    there = [str(p.test_file) for p in planned if p.test_file.exists()]
+    if there and not force:
+        raise UserMistake(f"already there: {', '.join(there)}", hint="--force overwrites; --out DIR writes elsewhere")
+    for folder in {p.test_file.parent for p in planned}:
+        _must_be_writable(folder)
+    return planned
+
+
+def _files(folder: Path) -> list[Path]:
+    """The modules of a package folder that have something to test."""
+    found = [
+        file
+        for file in sorted(folder.rglob("*.py"))
+        if not _SKIPPED_FOLDERS & set(file.relative_to(folder).parts[:-1])
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not file.name.startswith("test_")
+        and file.name not in ("conftest.py", "setup.py")
+        and code_under_test.find_units(code_under_test.parse_source(_read(file), str(file)))
+    ]
+    if not found:
+        raise UserMistake(f"{folder}: no Python file with a function or class in it")
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMistake(f"{file} cannot be read as Python source: {error}") from None
+
+
+def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:
+    """``test_NAME.py``, with the names of enough folders before NAME to be told from the other files of this call."""
+    parts = [p for p in (*file.resolve().parent.parts, file.stem) if p != "__init__"]
+    name = parts[-1]
+    for part in reversed(parts[:-1]):
+        candidate = (folder / f"test_{snippet.plain_name(name)}.py").resolve()
+        if candidate not in taken or taken[candidate].resolve() == file.resolve():
+            return candidate
+        name = f"{part}_{name}"
+    return (folder / f"test_{snippet.plain_name(name)}.py").resolve()
+
+
+def _must_be_writable(folder: Path) -> None:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError(20, "not a folder", str(existing))
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserMistake(f"cannot write to {existing}: {error.strerror}", hint="--out DIR writes elsewhere") from None
