@@ -17,6 +17,7 @@ import os
 import sys
 import traceback
 from collections.abc import Generator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +33,17 @@ _DETAILS = "testing_crew_details"
 _MACHINERY = ("pluggy", "_pytest", __name__.partition(".")[0])
 
 
+@dataclass
+class _Compared:
+    """A comparison that pytest explained, and where it stands."""
+
+    path: str
+    line: int
+    op: str
+    left: object
+    right: object
+
+
 class Probe:
     """The plugin object: one per session."""
 
@@ -44,18 +56,13 @@ class Probe:
         self.cases: dict[str, dict[str, Any]] = {}
         self.collected = 0
         self.internal: str | None = None
-        self.asserted: set[int] = set()
         self.errnos: set[int] = set()
         self._broken_off: BaseException | None = None
-        self._compared: list[tuple[str, object, object]] = []
+        self._compared: list[_Compared] = []
         self._rows: dict[str, str | None] = {}
         self._trees: dict[str, ast.Module | None] = {}
         self._real: dict[str, str] = {}
-        tree = self._tree(self.test)
-        self._claims = [c for c in asserts.claims(tree) if c.kind != "assert"] if tree else []
-        # The test file is watched only for what pytest does not announce: raises blocks and assert methods.
-        watched = [self.target, self.test] if self._claims else [self.target]
-        self._watch = lines.watch(watched, os.path.dirname(self.report_path))
+        self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
 
     def _path(self, name: str) -> str:
         if name not in self._real:
@@ -120,16 +127,11 @@ class Probe:
             self._watch.label("")
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
-        self._compared.append((op, left, right))
-
-    def pytest_assertion_pass(self, lineno: int) -> None:
-        self._compared.clear()
         frame = inspect.currentframe()
         while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _MACHINERY:
             frame = frame.f_back
-        # Helpers in other files are rewritten too; their line numbers are not this file's.
-        if frame is not None and self._path(frame.f_code.co_filename) == self.test:
-            self.asserted.add(lineno)
+        if frame is not None:
+            self._compared.append(_Compared(self._path(frame.f_code.co_filename), frame.f_lineno, op, left, right))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -205,13 +207,15 @@ class Probe:
         failed = asserts.assert_at(tree, line) if tree else None
         if failed is None:
             return known
-        if path == self.target:  # an assert of the target's own keeps its message: a test can match it
+        if path == self.target != self.test:  # an assert of the target's own keeps its message: a test can match it
             known["message"] = clip(asserts.expression(failed, with_message=True))
             return known
         known["message"] = clip(asserts.expression(failed, with_message=False))
-        compare = asserts.equality(failed.test, len(self._compared)) if self._compared else None
-        if compare is not None and self._compared[-1][0] == "==":
-            _, left, right = self._compared[-1]
+        end = failed.end_lineno or failed.lineno
+        compared = [c for c in self._compared if c.path == path and failed.lineno <= c.line <= end]
+        compare = asserts.equality(failed.test, len(compared)) if compared else None
+        if compare is not None and compared[-1].op == "==":
+            left, right = compared[-1].left, compared[-1].right
             parameters = frozenset(getattr(getattr(item, "callspec", None), "params", {}))
             if asserts.expected_on_left(compare, parameters):
                 left, right = right, left
@@ -231,11 +235,10 @@ class Probe:
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._watch.stop()
         self._mark_unfinished()
-        self._add_watched_claims()
         report = {
             "cases": list(self.cases.values()),
             "collected": self.collected,
-            "asserted": sorted(self.asserted),
+            "asserted": self._asserted(),
             "origin": self._origin(),
             "coverage": self._coverage(),
             "exit": int(exitstatus),
@@ -260,12 +263,17 @@ class Probe:
         if error is not None and not known:
             self._collect_case("session", "error", type(error).__name__, one_line(error), place)
 
-    def _add_watched_claims(self) -> None:
+    def _asserted(self) -> list[int]:
+        """The lines of the claims that were evaluated in a test that passed: each of them held, or it would have failed.
+
+        pytest's own hook for passing assertions is of no use here: it computes the repr of every operand, which takes long
+        and runs code that the test did not ask for.
+        """
+        tree = self._tree(self.test)
         passed = {node for node, case in self.cases.items() if case["outcome"] == "passed"}
-        seen = self._watch.labels(self.test) if self._claims else {}
-        held = {line for line, nodes in seen.items() if not passed.isdisjoint(nodes)}
-        # A raises block that was entered, in a test that passed, got its exception: pytest fails the test otherwise.
-        self.asserted.update(c.node.lineno for c in self._claims if any(n in held for n in range(c.first, c.last + 1)))
+        held = {line for line, nodes in self._watch.labels(self.test).items() if not passed.isdisjoint(nodes)}
+        claims = asserts.claims(tree) if tree else []
+        return sorted({c.node.lineno for c in claims if any(n in held for n in range(c.first, c.last + 1))})
 
     def _origin(self) -> str | None:
         """Where the target came from: the file of the module of its name, or the target itself under another name."""
@@ -291,19 +299,7 @@ def _settings() -> dict[str, Any]:
     return settings
 
 
-def _read_assertions_afresh(folder: str) -> None:
-    """Keep pytest from reusing compiled test modules: one from an earlier run announces no passing assertion."""
-    from _pytest.assertion import rewrite
-
-    if hasattr(rewrite, "_read_pyc"):
-        rewrite._read_pyc = lambda *_, **__: None
-    else:
-        sys.pycache_prefix = os.path.join(folder, "compiled")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start before the first file of the project's own is imported."""
-    settings = _settings()
-    _read_assertions_afresh(os.path.dirname(settings["report"]))
-    early_config.pluginmanager.register(Probe(settings), "testing-crew-probe")
+    early_config.pluginmanager.register(Probe(_settings()), "testing-crew-probe")

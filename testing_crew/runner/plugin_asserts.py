@@ -42,8 +42,30 @@ class Claim:
 
 
 def claims(tree: ast.AST) -> list[Claim]:
-    """Every claim in ``tree``, in no particular order."""
-    return [claim for node in ast.walk(tree) if isinstance(node, ast.stmt) and (claim := _claim(node)) is not None]
+    """Every claim in ``tree`` whose failure would fail the test, in no particular order."""
+    swallowed = {id(inner) for node in ast.walk(tree) for statement in _forgiven(node) for inner in ast.walk(statement)}
+    found = [_claim(node) for node in ast.walk(tree) if isinstance(node, ast.stmt) and id(node) not in swallowed]
+    return [claim for claim in found if claim is not None]
+
+
+def _forgiven(node: ast.AST) -> list[ast.stmt]:
+    """The statements of a block that goes on when an assertion in it fails."""
+    if isinstance(node, ast.Try):
+        forgiving = [h for h in node.handlers if h.type is None or _catches_assertions(h.type)]
+        quiet = [h for h in forgiving if not any(isinstance(n, ast.Raise) or _fails(n) for n in ast.walk(h))]
+        return node.body if quiet else []
+    if isinstance(node, ast.With):
+        calls = [i.context_expr for i in node.items if isinstance(i.context_expr, ast.Call)]
+        wide = [
+            c for c in calls if _called(c) in ("raises", "suppress") and any(_catches_assertions(a) for a in c.args)
+        ]
+        return node.body if wide else []
+    return []
+
+
+def _catches_assertions(node: ast.expr) -> bool:
+    names = [getattr(n, "id", "") for n in (node.elts if isinstance(node, ast.Tuple) else [node])]
+    return not {"AssertionError", "Exception", "BaseException"}.isdisjoint(names)
 
 
 def _claim(node: ast.stmt) -> Claim | None:
@@ -76,7 +98,7 @@ def _is_check(node: ast.expr) -> bool:
     return name in _CONTEXTS or name.startswith("assert")
 
 
-def _fails(node: ast.stmt) -> bool:
+def _fails(node: ast.AST) -> bool:
     if isinstance(node, ast.Raise) and node.exc is not None:
         return "AssertionError" in (_called(node.exc), getattr(node.exc, "id", ""))
     return isinstance(node, ast.Expr) and _called(node.value) == "fail"

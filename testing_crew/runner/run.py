@@ -29,7 +29,7 @@ __all__ = ["Limits", "Runner"]
 TEST_NAME = "test_generated.py"
 _KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
 _PYTEST = ["-q", "--tb=short", "--color=no", "--no-header", "-p", f"{PROBE_PACKAGE}.plugin", "-p", "no:cacheprovider"]
-_OVERRIDES = ["addopts=", "log_file=", "enable_assertion_pass_hook=true"]
+_OVERRIDES = ["addopts=", "log_file="]
 _DEFAULT_NAMES = ["python_functions=test", "python_classes=Test"]
 
 
@@ -110,7 +110,7 @@ class Runner:
             root = _root(code, scratch.work)
             settings = pytest_settings(test.parent, interpreter.pytest)
             top = top_of(root, settings, test)
-            path = [root, test.parent]
+            path = [root, test.parent, top]
             mode = "prepend"
             if test.suffix != ".py" or "." in test.stem:
                 test = _copied(test, top, scratch.work)

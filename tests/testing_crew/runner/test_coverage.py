@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,21 +123,24 @@ def test_only_function_bodies_count(project: Project, runner: Runner) -> None:
     assert set(lines(TARGET, "def one(x): return x", "def two(x): return [")) <= set(whole.coverage.missed_lines)
 
 
-@pytest.mark.parametrize(
-    ("unit", "call", "expected"),
-    [
-        ("one", "1", 0.0),
-        ("one", "target.one(1)", 1.0),
-        ("two", "target.two(1)", 1.0),
-        ("Colour", "target.Colour.RED", None),
-        ("Box.close", "target.Box().close()", 2 / 3),
-    ],
-)
-def test_units_of_every_shape(project: Project, runner: Runner, unit: str, call: str, expected: float | None) -> None:
+UNITS: list[tuple[str, str, float | None]] = [
+    ("one", "1", 0.0),
+    ("one", "target.one(1)", 1.0),
+    ("two", "target.two(1)", 1.0),
+    ("Colour", "target.Colour.RED", None),
+    ("Box.close", "target.Box().close()", 2 / 3),
+]
+
+
+def test_units_of_every_shape(project: Project, quick: Runner, pool: ThreadPoolExecutor) -> None:
     project.write("target.py", TARGET)
-    run = runner.run(project.code("target", unit), f"import target\ndef test_a():\n    assert {call}\n")
-    assert run.verdict == "passed", run.log
-    assert run.coverage.line == expected
+
+    def measured(case: tuple[str, str, float | None]) -> tuple[str, float | None]:
+        unit, call, _ = case
+        run = quick.run(project.code("target", unit), f"import target\ndef test_a():\n    assert {call}\n")
+        return run.verdict, run.coverage.line
+
+    assert list(pool.map(measured, UNITS)) == [("passed", expected) for _, _, expected in UNITS]
 
 
 def test_lines_without_coverage_py(project: Project, runner: Runner, without_coverage: str) -> None:

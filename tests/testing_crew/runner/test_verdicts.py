@@ -16,6 +16,7 @@ import pytest
 from testing_crew.errors import SandboxError, UserMistake
 from testing_crew.failures import failure_log
 from testing_crew.runner import sandbox
+from testing_crew.runner.gate import judge
 from testing_crew.runner.run import Limits, Runner
 from testing_crew.runner.verdict import read_report
 from trace_logger.records import CodeUnderTest, PytestRun
@@ -141,6 +142,7 @@ def test_a_snippet_is_importable_beside_its_tests(project: Project, runner: Runn
     tests = "from pkg.snip import twice\nimport mathx\ndef test_a():\n    assert twice(mathx.LIMIT) == 20\n"
     run = runner.verify(code, tests)
     assert (run.verdict, run.target_origin, run.coverage.line) == ("passed", "pkg/snip.py", 1.0)
+    assert judge(code, tests, run) == (True, ())
     shadow = {"mathx.py": "LIMIT = 4\n", "pkg/snip.py": source}
     run = runner.run(code, tests, files=shadow)
     assert run.cases[0].actual == "8"
@@ -171,6 +173,21 @@ def test_mistakes_are_said_with_what_mends_them(project: Project, runner: Runner
         runner.run(project.code().model_copy(update={"root": str(tmp_path / "gone")}), GOOD)
     with pytest.raises(UserMistake, match="no test file at"):
         runner.check(tmp_path / "test_gone.py", project.code())
+
+
+def test_a_start_that_fails_is_no_verdict(project: Project, runner: Runner) -> None:
+    project.write("sitecustomize.py", "import os\nprint('not today', flush=True)\nos._exit(5)\n")
+    with pytest.raises(SandboxError, match="pytest could not be started: not today"):
+        runner.run(project.code(), GOOD)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may start as many processes as it likes")
+def test_processes_are_counted(project: Project) -> None:
+    text = (
+        IMPORT + "import subprocess\ndef test_a():\n    held = [subprocess.Popen(['sleep', '9']) for _ in range(60)]\n"
+    )
+    run = Runner(Limits(wall_seconds=60, processes=20)).run(project.code(), text)
+    assert (run.verdict, run.limits_hit) == ("failed", ("processes (20)",))
 
 
 def test_an_interrupt_leaves_nothing_behind(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
