@@ -112,6 +112,7 @@ class TestingCrew:
                     "kind": attempt.kind if attempt else None,
                     "verdict": attempt.run.verdict if attempt else None,
                     "accepted": attempt is not None and attempt.accepted,
+                    "analysis": attempt.failure_log if attempt else loop.gave_up,
                 }
             last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
             yield {

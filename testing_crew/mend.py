@@ -7,6 +7,7 @@ the target. Inputs, expected values and assertions are the model's; nothing here
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 
@@ -92,8 +93,29 @@ def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     if unit and unit in used and unit not in bound | defined and "*" not in bound:
         missing.append(f"from {code.module} import {unit}")
         done.append("import of the target")
+    elif unit and unit not in used and (wrong := _misspelt(tree, code, own)):
+        lines = [line for line in lines if line != f"from {code.module} import {wrong}"]
+        missing.append(f"from {code.module} import {unit} as {wrong}")
+        done.append("name of the target")
     at = _after_docstring(tree)
     return "\n".join([*lines[:at], *missing, *lines[at:]]) + "\n", done
+
+
+def _misspelt(tree: ast.Module, code: CodeUnderTest, own: set[str]) -> str | None:
+    """The one name that a file calls and that nothing gives it, where it never uses the unit: the unit's name, misspelt.
+
+    Only the import is mended by it (``import add as adds``): the calls stay as the model wrote them.
+    """
+    bound = {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)} | set(dir(builtins))
+    bound |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    bound |= {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            gone = isinstance(node, ast.ImportFrom) and node.module == code.module
+            bound |= {a.asname or a.name for a in node.names if not gone or a.name in own or a.name == "*"}
+    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    unknown = called - bound
+    return unknown.pop() if len(unknown) == 1 and "*" not in bound else None
 
 
 def _mended_import(

@@ -82,9 +82,18 @@ def merge(files: Iterable[str]) -> str:
                     taken[own.get(name, name)] = dumped
                 bodies.append(segment)
             floor = node.end_lineno or floor
-    imports.sort(key=lambda line: (line.startswith("from "), line))
-    head = "\n".join([*futures, *imports])
+    head = "\n".join([*futures, *_joined(imports)])
     return "\n\n\n".join([*([head] if head else []), *bodies]) + "\n"
+
+
+def _joined(imports: list[str]) -> list[str]:
+    """The import statements in order, those from one module joined."""
+    plain = sorted(line for line in imports if not line.startswith("from "))
+    members: dict[str, list[str]] = {}
+    for line in sorted(set(imports) - set(plain)):
+        module, _, names = line.removeprefix("from ").partition(" import ")
+        members.setdefault(module, []).extend(n for n in names.split(", ") if n not in members.get(module, []))
+    return plain + [f"from {module} import {', '.join(names)}" for module, names in members.items()]
 
 
 def _free(name: str, taken: dict[str, str]) -> str:

@@ -58,7 +58,7 @@ def test_write_makes_the_file_that_pytest_runs(project):
     assert done.returncode == 0, done.stderr
     file = project / "tests" / "test_shop.py"
     assert str(file) in done.stdout
-    assert "2 of 2 units accepted" in done.stdout
+    assert "2 of 2 units accepted in 2 rounds" in done.stdout
     again = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(file)], cwd=project, capture_output=True, text=True
     )

@@ -65,6 +65,20 @@ def test_names_of_other_modules_are_left_alone():
     assert mend(text, CODE).tests == text
 
 
+@pytest.mark.parametrize("imported", ["add", "sum_up"])
+def test_a_misspelt_target_is_mended_in_the_import_alone(imported):
+    text = f"from shop.maths import {imported}\n\n\ndef test_add():\n    assert sum_up(1, 1) == 2\n"
+    found = mend(text, CODE)
+    assert "from shop.maths import add as sum_up\n" in found.tests
+    assert "    assert sum_up(1, 1) == 2" in found.tests
+    assert found.mended == ("name of the target",)
+
+
+def test_two_unknown_names_are_no_misspelling():
+    text = "from shop.maths import add\n\n\ndef test_add():\n    assert plus(1, 1) == minus(3, 1)\n"
+    assert mend(text, CODE).tests == text
+
+
 def test_a_redefinition_is_not_hidden_by_an_import():
     text = "def add(a, b):\n    return a + b\n\n\ndef test_add():\n    assert add(1, 1) == 2\n"
     assert "import add" not in mend(text, CODE).tests

@@ -17,6 +17,11 @@ def test_imports_come_once_and_clashing_names_are_told_apart():
     assert "def test_it_2(box_2):\n    assert b(box_2) == 2" in text
 
 
+def test_imports_from_one_module_stand_in_one_line():
+    text = merge(["import b\nfrom m import x\n", "import a\nfrom m import y as z, x\n"])
+    assert text == "import a\nimport b\nfrom m import x, y as z\n"
+
+
 def test_comments_of_a_test_come_with_it():
     assert "# about a\ndef test_it(box)" in merge([A, B])
 
