@@ -185,9 +185,12 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
                 bar.update(task, description=f"{path.name}: round {event['iteration']}, units accepted")
             if event["type"] == "unit_complete" and event["kind"] is not None:
                 mark = "[green]accepted[/]" if event["accepted"] else f"[yellow]{event['verdict']}[/]"
-                bar.console.print(
-                    f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}", highlight=False
-                )
+                line = f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}"
+                bar.console.print(line, highlight=False)
+                said = event["analysis"].splitlines()
+                if said:
+                    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+                    bar.console.print(f"    {said[0]}{more}", style="dim", markup=False, highlight=False)
             bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
 
         yield show
@@ -221,9 +224,9 @@ def print_table(results: list[Result]) -> None:
         count = sum(u["accepted"] for u in result.units)
         where = f"→ {result.planned.test_file}" if result.written else "→ no file written: nothing was accepted"
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
-        console.print(
-            f"{result.planned.path}: {count} of {len(result.units)} units accepted {where}{kept}", soft_wrap=True
-        )
+        rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
+        said = f"{result.planned.path}: {count} of {len(result.units)} units accepted {rounds} {where}{kept}"
+        console.print(said, soft_wrap=True, highlight=False)
 
 
 def _shorten(text: str) -> str:
