@@ -61,20 +61,17 @@ class PromptLLM(BaseLLM):
         try:
             self._completion = self._backend.complete(prompt, self._sampling)
         except Exception as error:
-            self._error = error
-            raise
+            self._error = error  # raised by ``answer``: CrewAI would print it, and ask again
+            return "\n"
         # CrewAI takes an empty answer for a fault of the provider and asks again; to us it is an answer without code.
         return self._completion.text or "\n"
 
     def answer(self, kickoff: Callable[[], Any], sampling: Sampling) -> Completion:
         """Run a crew whose model this is and return what the backend said, or raise what it raised."""
         self._sampling, self._completion, self._error = sampling, None, None
-        try:
-            _off_the_loop(kickoff)
-        except Exception:
-            if self._error is not None:
-                raise self._error from None
-            raise
+        _off_the_loop(kickoff)
+        if self._error is not None:
+            raise self._error
         assert self._completion is not None
         return self._completion
 

@@ -205,9 +205,13 @@ def test_an_interrupt_leaves_nothing_behind(project: Project, tmp_path: Path, mo
         os.kill(os.getpid(), signal.SIGINT)
 
     sandbox.available()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        Runner(Limits(wall_seconds=60)).run(project.code(), text)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Runner(Limits(wall_seconds=60)).run(project.code(), text)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert list(own.iterdir()) == []
 
 
