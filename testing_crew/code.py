@@ -75,10 +75,17 @@ def _used_names(node: ast.AST) -> set[str]:
 
 
 def _text(lines: list[str], node: ast.stmt) -> str:
+    """The statement's own lines, moved to the margin where it stood under a top-level ``if`` or ``try``."""
     first = node.lineno
     if isinstance(node, _Definition):
         first = min([first, *(d.lineno for d in node.decorator_list)])
-    return "\n".join(lines[first - 1 : node.end_lineno])
+    own = lines[first - 1 : node.end_lineno]
+    indent = own[0][: len(own[0]) - len(own[0].lstrip())]
+    if node.col_offset == 0:
+        return "\n".join(own)
+    if len(indent.encode()) != node.col_offset:
+        return ast.unparse(node)  # something else stands before it in its line: ``else: x = 1``
+    return "\n".join(line.removeprefix(indent) for line in own)
 
 
 def _import_text(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> str:
@@ -128,16 +135,8 @@ def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[st
     parts = ["\n".join(imports)] if imports else []
     constants = [text for is_def, text in rest if not is_def]
     parts += ["\n".join(constants)] if constants else []
-    parts += [_dedent(text) for is_def, text in rest if is_def]
+    parts += [text for is_def, text in rest if is_def]
     return header + "\n\n".join(parts) + "\n"
-
-
-def _dedent(text: str) -> str:
-    """A definition that stood under a top-level ``if`` or ``try``, moved to the margin."""
-    indent = len(text) - len(text.lstrip())
-    return (
-        "\n".join(line[indent:] if line[:indent].isspace() else line for line in text.splitlines()) if indent else text
-    )
 
 
 def import_root(path: Path) -> tuple[Path, str]:

@@ -64,6 +64,21 @@ def test_a_definition_under_try_is_shown_at_the_margin():
     assert "\ndef slow(x):\n    return osp.join" in code.render(MODULE, "shop", "slow")
 
 
+@pytest.mark.parametrize(
+    "branch",
+    [
+        "if True:\n    LIMIT = (\n        1,\n    )\n",
+        "if False: pass\nelse: LIMIT = (1,)\n",
+        "try:\n\tLIMIT = (1,)\nfinally: pass\n",
+    ],
+)
+def test_a_constant_under_a_branch_is_shown_at_the_margin(branch):
+    shown = code.render(branch + "\n\ndef f():\n    return LIMIT\n", "m", "f")
+    space: dict = {}
+    exec(shown, space)
+    assert space["f"]() == (1,)
+
+
 def test_helpers_are_left_out_when_there_is_no_room():
     assert "_helper(x):" not in code.render(MODULE, "shop", "price", max_chars=10)
 
