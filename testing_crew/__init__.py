@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testing_crew.agents import CheckTestsTool as CheckTestsTool
-    from testing_crew.agents import WriteTestsTool as WriteTestsTool
     from testing_crew.crew import TestingCrew as TestingCrew
+    from testing_crew.tools import CheckTestsTool as CheckTestsTool
+    from testing_crew.tools import WriteTestsTool as WriteTestsTool
 
 __all__ = ["CheckTestsTool", "TestingCrew", "WriteTestsTool"]
 
-_HOME = {"TestingCrew": "crew", "WriteTestsTool": "agents", "CheckTestsTool": "agents"}
+_HOME = {"TestingCrew": "crew", "WriteTestsTool": "tools", "CheckTestsTool": "tools"}
 
 
 def __getattr__(name: str) -> Any:

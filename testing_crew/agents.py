@@ -1,9 +1,8 @@
-"""The one door to CrewAI: our model as its LLM, the agents that write and repair, and the tools for people's own crews."""
+"""The one door to CrewAI: our model as its LLM, and the agents that write and repair. Others take CrewAI's names from here."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +21,12 @@ for _name, _value in {
 from crewai import Agent, Crew, Process, Task  # noqa: E402
 from crewai.llms.base_llm import BaseLLM  # noqa: E402
 from crewai.tools import BaseTool  # noqa: E402
-from pydantic import BaseModel, Field, PrivateAttr  # noqa: E402
+from pydantic import PrivateAttr  # noqa: E402
 
 from testing_crew.backends.base import Backend, Completion, Sampling  # noqa: E402
 from trace_logger.records import AttemptKind  # noqa: E402
+
+__all__ = ["AgentWriter", "BaseTool", "PromptLLM"]
 
 T = TypeVar("T")
 
@@ -133,46 +134,3 @@ class AgentWriter:
         task = Task(description=prompt, expected_output="A pytest file, raw", agent=agent)
         crew = Crew(agents=[agent], tasks=[task], process=Process.sequential, verbose=False, tracing=False)
         return self._llm.answer(crew.kickoff, sampling)
-
-
-class _Code(BaseModel):
-    target_code: str = Field(description="The Python source to be tested, word for word")
-    target_file: str = Field(default="snippet.py", description="The file that the source stands in, if any")
-
-
-class _CodeAndTests(_Code):
-    test_code: str = Field(description="The whole pytest file, word for word")
-
-
-class WriteTestsTool(BaseTool):
-    """For people's own crews: writes and repairs a pytest file and returns it with its verdict, as JSON."""
-
-    name: str = "write_tests"
-    description: str = (
-        "Write a pytest file for Python code, run it, and repair it until it passes and checks something."
-    )
-    args_schema: type[BaseModel] = _Code
-    model: str | None = None
-    max_iterations: int = 3
-
-    def _run(self, target_code: str, target_file: str = "snippet.py") -> str:
-        from testing_crew.crew import TestingCrew
-
-        crew = TestingCrew(self.model, self.max_iterations)
-        last = list(crew.run(target_code, target_file))[-1]
-        return json.dumps({key: last[key] for key in ("success", "iterations", "message", "final_tests", "trace_id")})
-
-
-class CheckTestsTool(BaseTool):
-    """For people's own crews: runs a pytest file in the sandbox and says whether it holds and checks something, as JSON."""
-
-    name: str = "check_tests"
-    description: str = (
-        "Run a pytest file against its code in a sandbox: verdict, whether it is accepted, and the failures."
-    )
-    args_schema: type[BaseModel] = _CodeAndTests
-
-    def _run(self, test_code: str, target_code: str, target_file: str = "snippet.py") -> str:
-        from testing_crew.check import check_source
-
-        return json.dumps(check_source(test_code, target_code, target_file))

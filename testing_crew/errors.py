@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+from trace_logger.errors import PlainError
 
-class TestingCrewError(Exception):
-    """The base of all of them: a message for a person, and what to do about it."""
+
+class TestingCrewError(PlainError):
+    """The base of all of them."""
 
     __test__ = False  # pytest collects classes whose name begins with Test
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
 class UserMistake(TestingCrewError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-class TraceStoreError(Exception):
-    """The trace store, or a file of pairs, could not be read or written.
+class PlainError(Exception):
+    """The base of every error of ours that a person may meet, in all packages.
 
     ``message`` says what was tried and what stood in the way, ``hint`` what to do; ``str()`` gives both.
     """
@@ -16,6 +16,10 @@ class TraceStoreError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class TraceStoreError(PlainError):
+    """The trace store, or a file of pairs, could not be read or written."""
 
 
 class UnknownTrace(TraceStoreError):

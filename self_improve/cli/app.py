@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -118,25 +118,18 @@ def _load(near: Path, *, check_trust: bool = True) -> LoadedConfig:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error that a person can mend is told in plain words, with exit code 2."""
-    from testing_crew.errors import TestingCrewError
-    from trace_logger.errors import TraceStoreError
+    from trace_logger.errors import PlainError
 
     try:
         app(args=argv, standalone_mode=True)
-    except (TestingCrewError, TraceStoreError) as error:
-        _say_error(error)
+    except PlainError as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output has seen enough
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and running again carries on", file=sys.stderr)
         sys.exit(130)
-
-
-def _say_error(error: Any) -> None:
-    print(f"error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
 
 
 if __name__ == "__main__":
