@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testing_crew import TestingCrew
 from testing_crew.errors import GenerationFailed, UserMistake
-from testing_crew.interpreter import interpreter_for
 from testing_crew.job import target_for
 
 ROUNDS = 3
@@ -68,11 +67,13 @@ def evaluate(crew: TestingCrew, tasks: list[Task]) -> Iterator[Outcome]:
     """Run every task once, up to ``crew.max_iterations`` rounds; a dead backend or a broken task is an error, not a failure."""
     for task in tasks:
         try:
-            target = target_for(task.code, task.file, interpreter_for(crew.interpreter, Path(task.file)))
+            target = target_for(task.code, task.file, crew.interpreter)
             with crew.recorder("benchmark self_correction") as recorder:
                 job = crew.job(target, recorder)
                 passed = accepted = None
                 for event in crew.events(job):
+                    if event["type"] == "crew_complete":
+                        recorder.finish(event["success"], None)
                     if event["type"] != "iteration_complete":
                         continue
                     best = [loop.best for loop in job.loops]

@@ -44,7 +44,7 @@ def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
     found = file_target(target, interpreter_for(interpreter, target))
-    tests = test.read_text(encoding="utf-8", errors="replace")
+    tests = code_under_test.read_source(test)
     code_under_test.parse_source(tests, str(test))
     whole = _whole(found)
     if whole.path is None:
@@ -55,8 +55,10 @@ def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
     """Run test text against code text."""
-    target = target_for(code, file, interpreter_for(None, Path(file)))
+    target = target_for(code, file, None)
     whole = _whole(target)
-    text = mend(snippet.detach(tests), whole).tests
+    # a file that carries its snippet lost the import of it, which is put back; any other is judged as it is
+    bare = snippet.detach(tests)
+    text = mend(bare, whole).tests if bare != tests else tests
     run = Runner().run(whole, text, files=target.files)
     return report(run, *judge(whole, text, run))

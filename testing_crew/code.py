@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,43 @@ class Unit:
 _Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
+def source_lines(text: str) -> list[str]:
+    """The lines of ``text`` as Python counts them: ``str.splitlines`` also cuts at form feeds and the like."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def read_source(path: Path) -> str:
+    """The text of a Python file, its encoding line and byte order mark obeyed. Raises UserMistake when it cannot be read."""
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise UserMistake(f"no such file: {path}") from None
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise UserMistake(f"{path} cannot be read as Python source: {error}") from None
+
+
+def _never_runs_on_import(node: ast.stmt) -> bool:
+    """``if __name__ == "__main__"`` and ``if TYPE_CHECKING``: what stands there cannot be imported."""
+    return (
+        isinstance(node, ast.If)
+        and {"__name__", "TYPE_CHECKING"}
+        & {
+            n.id if isinstance(n, ast.Name) else n.attr
+            for n in ast.walk(node.test)
+            if isinstance(n, (ast.Name, ast.Attribute))
+        }
+        != set()
+    )
+
+
 def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """The module's statements, those under a top-level if, try or with included."""
     found: list[ast.stmt] = []
     for node in body:
         found.append(node)
+        if _never_runs_on_import(node):
+            continue
         for inner in ("body", "orelse", "finalbody", "handlers"):
             if isinstance(node, (ast.If, ast.Try, ast.With, ast.ExceptHandler)) and hasattr(node, inner):
                 found += _statements(getattr(node, inner))
@@ -42,7 +75,7 @@ def parse_source(source: str, name: str) -> ast.Module:
     """The syntax tree of ``source``; raises UserMistake naming the file and line when it does not parse."""
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         raise UserMistake(f"{name}{where}: not valid Python: {text}", hint="mend the syntax error first") from None
@@ -103,12 +136,13 @@ def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CH
     header = f"{MODULE_LINE}{module}\n"
     if unit is None:
         return header + source.strip() + "\n"
-    lines = source.splitlines()
+    lines = source_lines(source)
     statements = _statements(ast.parse(source).body)
     by_name: dict[str, ast.stmt] = {}
     for node in statements:
         for name in _bound_names(node):
-            by_name[name] = node
+            if not (name == unit and unit in by_name and not isinstance(node, _Definition)):
+                by_name[name] = node  # ``f = lru_cache(f)`` after ``def f`` does not hide the definition of the unit
     target = by_name[unit]
     wanted, queue = {unit}, [unit]
     kept: list[ast.stmt] = [target]
@@ -167,13 +201,10 @@ def load_units(path: Path, interpreter: str, only: str | None = None) -> list[Co
 
     Raises UserMistake when the file does not exist, is not text, does not parse, or has nothing to test.
     """
-    try:
-        source = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserMistake(f"no such file: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserMistake(f"{path} cannot be read as Python source: {error}") from None
+    source = read_source(path)
     found = [u for u in find_units(parse_source(source, str(path))) if only in (None, u.name)]
+    # imported into a test file, a function called test_… would be collected as a test
+    found = [u for u in found if not u.name.startswith(("test", "Test"))] or found
     if not found:
         what = f"no function or class named {only!r}" if only else "no function or class to test"
         raise UserMistake(f"{path}: {what}")

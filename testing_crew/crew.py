@@ -11,7 +11,6 @@ from testing_crew import snippet
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend
 from testing_crew.failures import failure_log
-from testing_crew.interpreter import interpreter_for
 from testing_crew.job import Job, Target, target_for
 from testing_crew.loop import covered
 from testing_crew.recorder import Recorder
@@ -86,15 +85,17 @@ class TestingCrew:
 
         Raises UserMistake when the code does not parse or has nothing to test, GenerationFailed when the model stops answering.
         """
-        target = target_for(target_code, target_file, interpreter_for(self.interpreter, Path(target_file)))
+        target = target_for(target_code, target_file, self.interpreter)
         with self.recorder("TestingCrew.run") as recorder:
             for event in self.events(self.job(target, recorder)):
+                if event["type"] == "crew_complete":
+                    recorder.finish(event["success"], None)
                 if progress_callback is not None:
                     progress_callback(event)
                 yield event
 
     def events(self, job: Job) -> Iterator[Event]:
-        """The events of a whole job, as ``run`` yields them."""
+        """The events of a whole job, as ``run`` yields them; the caller says ``recorder.finish`` when its own part is done."""
         yield {
             "type": "crew_start",
             "crew_name": "TestingCrew",
@@ -134,7 +135,6 @@ class TestingCrew:
             alone = self.runner.run(job.whole(), tests, files={})
             if accepted and not alone.passed:
                 accepted, reasons = False, (f"does_not_run_on_its_own:{alone.verdict}",)
-        job.recorder.finish(accepted, None)
         return {
             "type": "crew_complete",
             "success": accepted,
@@ -173,7 +173,7 @@ class TestingCrew:
         Returns ``iteration``, ``tests``, ``execution_result`` (counts and pytest's output), ``analysis`` (the normalised
         failures), ``all_passed`` and ``should_continue``. Raises as ``run`` does.
         """
-        target = target_for(target_code, target_file, interpreter_for(self.interpreter, Path(target_file)))
+        target = target_for(target_code, target_file, self.interpreter)
         with self.recorder("TestingCrew.run_iteration") as recorder:
             job = self.job(target, recorder)
             if previous_tests.strip():

@@ -16,7 +16,7 @@ def interpreter_for(chosen: str | None, target: Path) -> str:
     """
     if chosen:
         return shutil.which(chosen) or chosen
-    root = project_root(target.expanduser())
+    root = project_root(target)
     for environment in (root / ".venv", root / "venv"):
         for python in (environment / "bin" / "python", environment / "Scripts" / "python.exe"):
             if python.exists() and _has_pytest(environment):

@@ -11,7 +11,9 @@ from pathlib import Path
 from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.backends.base import Sampling
-from testing_crew.loop import RepairLoop, Writer
+from testing_crew.interpreter import interpreter_for
+from testing_crew.loop import RepairLoop, Writer, explain
+from testing_crew.mend import mend
 from testing_crew.merge import merge
 from testing_crew.recorder import Recorder
 from testing_crew.runner.gate import judge
@@ -50,14 +52,26 @@ def source_target(source: str, name: str, interpreter: str, project: Path) -> Ta
     return Target(name, str(project), tuple(units), {f"{units[0].module}.py": source})
 
 
-def target_for(code: str, file: str, interpreter: str) -> Target:
+def target_for(code: str, file: str, chosen_interpreter: str | None) -> Target:
     """The code in ``file`` where it stands there, else the code as a snippet."""
-    path = Path(file).expanduser()
+    code = code.removeprefix("\ufeff")
+    path = _path(file)
+    interpreter = interpreter_for(chosen_interpreter, path)
     if path.is_file() and snippet.stands_in(path, code) and snippet.importable(path):
         tree = code_under_test.parse_source(code, file)
         return file_target(path, interpreter, {u.name for u in code_under_test.find_units(tree)})
     folder = path.parent if path.parent.is_dir() else Path.cwd()
     return source_target(code, file, interpreter, code_under_test.project_root(folder / "x.py"))
+
+
+def _path(file: str) -> Path:
+    """``file`` as a path; one that the system cannot take is as good as one that is not there."""
+    try:
+        path = Path(file).expanduser()
+        path.is_file()
+    except (OSError, RuntimeError, ValueError):
+        return Path("snippet.py")
+    return path
 
 
 @dataclass
@@ -115,14 +129,18 @@ class Job:
         return unit if len(self.target.units) == 1 else unit.model_copy(update={"unit": None})
 
     def seed(self, previous_tests: str, previous_failures: str, iteration: int) -> None:
-        """Take up from a test file and a failure log that somebody else kept, each unit with its own part of both."""
+        """Take up from a test file that somebody else kept: each unit gets its part, which is run and judged here.
+
+        ``previous_failures`` is shown to the model where it says something of that part, else what the run said.
+        """
         tests = snippet.detach(previous_tests)
-        for loop in self.loops:
-            part = tests if len(self.loops) == 1 else part_for(tests, loop.unit)
-            if not part:
+        parts = split_tests(tests, [loop.unit for loop in self.loops]) if len(self.loops) > 1 else [tests]
+        for loop, part in zip(self.loops, parts, strict=True):
+            mended = mend(part, loop.code).tests
+            if not mended:
                 continue
-            log = previous_failures if len(self.loops) == 1 else log_for(previous_failures, part)
-            run = PytestRun(verdict="failed" if log else "passed", log=previous_failures)
+            run, accepted, reasons = self.judge(loop.code, mended)
+            told = log_for(previous_failures, mended) if not accepted else ""
             loop.attempts.append(
                 Attempt(
                     unit=loop.unit,
@@ -130,34 +148,61 @@ class Job:
                     kind="generate",
                     prompt="",
                     completion=part,
-                    tests=part,
+                    tests=mended,
                     run=run,
-                    accepted=not log,
-                    failure_log=log,
+                    accepted=accepted,
+                    reasons=reasons,
+                    failure_log=told or explain(run, reasons),
                     model=self.writer.tag,
                 )
             )
 
 
-def part_for(tests: str, unit: str) -> str:
-    """The part of a test file that is about ``unit``: its imports and helpers, and the tests that name it."""
+def split_tests(tests: str, units: list[str]) -> list[str]:
+    """A test file in parts, one for each unit: the tests that reach it, themselves or through the helpers and fixtures they use.
+
+    Every part has the imports and helpers; a test that reaches no unit goes to the first. A part without tests is empty.
+    """
     try:
         tree = ast.parse(tests)
-    except SyntaxError:
-        return ""
-    lines = tests.splitlines()
-    kept: list[str] = []
-    found = False
+    except (SyntaxError, ValueError, RecursionError):
+        return ["" for _ in units]
+    reach = {
+        n.name: _names_in(n) for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    }
+    lines = code_under_test.source_lines(tests)
+    parts: list[list[str]] = [[] for _ in units]
+    found = [False for _ in units]
     for node in tree.body:
-        is_test = isinstance(
-            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        ) and node.name.lower().startswith("test")
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         text = "\n".join(lines[first - 1 : node.end_lineno])
-        if not is_test or re.search(rf"\b{re.escape(unit)}\b", text):
-            kept.append(text)
-            found = found or is_test
-    return "\n\n\n".join(kept) + "\n" if found else ""
+        name = getattr(node, "name", "")
+        if name.lower().startswith("test"):
+            reached = _closure(name, reach)
+            mine = [i for i, unit in enumerate(units) if unit in reached][:1] or [0]
+            found[mine[0]] = True
+        else:
+            mine = list(range(len(units)))
+        for i in mine:
+            parts[i].append(text)
+    return ["\n\n\n".join(part) + "\n" if has else "" for part, has in zip(parts, found, strict=True)]
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
+        n.arg for n in ast.walk(node) if isinstance(n, ast.arg)
+    }
+    return names | {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+
+
+def _closure(name: str, reach: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    queue = [name]
+    while queue:
+        for other in reach.get(queue.pop(), set()) - seen:
+            seen.add(other)
+            queue.append(other)
+    return seen
 
 
 def log_for(log: str, tests: str) -> str:

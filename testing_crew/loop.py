@@ -144,7 +144,7 @@ def covered(run: PytestRun, target: float) -> bool:
 
 def uncovered(code: CodeUnderTest, run: PytestRun) -> str:
     """The source lines that no test reached, one to a line."""
-    lines = code.source.splitlines()
+    lines = code_under_test.source_lines(code.source)
     return "\n".join(lines[n - 1].strip() for n in run.coverage.missed_lines if n <= len(lines))
 
 

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import ast
 import builtins
+import difflib
+import importlib.util
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+from testing_crew.code import source_lines
 from trace_logger.records import CodeUnderTest
 
 _FENCE = re.compile(
     r"^[ \t]*```[ \t]*(?:python|py|Python|python3)?[ \t]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
 )
-_SPECIAL = re.compile(r"<[|｜][^|｜\n]{1,40}[|｜]>")
+_SPECIAL = r"<[|｜][^|｜\n]{1,40}[|｜]>"
+_AT_THE_ENDS = re.compile(rf"\A(?:\s*{_SPECIAL})+|(?:{_SPECIAL}\s*)+\Z")
 _CODE_START = re.compile(
     r"^(?:import |from \S+ import |@|def |async def |class |#|\"\"\"|[A-Za-z_]\w* *=)", re.MULTILINE
 )
+
+
+_PYTEST_NAMES = {"approx", "raises", "fixture", "param", "warns", "skip", "fail", "importorskip", "deprecated_call"}
+ALIKE = 0.5  # of difflib's ratio: word_Abc is like word_lengths, approx is not like floor
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Mended:
 def _parses(text: str) -> bool:
     try:
         ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
@@ -49,7 +59,7 @@ def _strip_markdown(text: str) -> str:
 
 def _cut_to_whole(text: str) -> str:
     """``text`` up to the last place where it is whole: the unfinished last function, or prose after the code, goes."""
-    lines = text.splitlines()
+    lines = source_lines(text)
     tops = [i for i, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}"]
     for end in [len(lines), *reversed(tops)]:
         kept = "\n".join(lines[:end]).rstrip()
@@ -69,8 +79,11 @@ def _target_names(code: CodeUnderTest) -> set[str]:
 
 def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     tree = ast.parse(text)
+    if len({node.lineno for node in tree.body}) < len(tree.body):
+        text = ast.unparse(tree) + "\n"  # several statements in a line: lines could not be replaced one by one
+        tree = ast.parse(text)
     own = _target_names(code)
-    lines = text.splitlines()
+    lines = source_lines(text.rstrip("\n"))
     done: list[str] = []
     bound: set[str] = set()
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
@@ -101,10 +114,27 @@ def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     return "\n".join([*lines[:at], *missing, *lines[at:]]) + "\n", done
 
 
+def _exists(module: str, code: CodeUnderTest) -> bool:
+    """Whether an import path is the target's own or some real module's, which a test may well compare with."""
+    if module == code.module:
+        return True
+    place = Path(code.root, *module.split("."))
+    if place.is_dir() or place.with_suffix(".py").is_file():
+        return True
+    head = module.partition(".")[0]
+    if head == code.module.partition(".")[0]:
+        return False  # within the target's own package, and not there
+    try:
+        return head in sys.stdlib_module_names or importlib.util.find_spec(head) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 def _misspelt(tree: ast.Module, code: CodeUnderTest, own: set[str]) -> str | None:
     """The one name that a file calls and that nothing gives it, where it never uses the unit: the unit's name, misspelt.
 
-    Only the import is mended by it (``import add as adds``): the calls stay as the model wrote them.
+    Only the import is mended by it (``import add as adds``): the calls stay as the model wrote them. A name that is not
+    like the unit's, or that the target or pytest has, is no misspelling.
     """
     bound = {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)} | set(dir(builtins))
     bound |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
@@ -115,7 +145,10 @@ def _misspelt(tree: ast.Module, code: CodeUnderTest, own: set[str]) -> str | Non
             bound |= {a.asname or a.name for a in node.names if not gone or a.name in own or a.name == "*"}
     called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     unknown = called - bound
-    return unknown.pop() if len(unknown) == 1 and "*" not in bound else None
+    if len(unknown) != 1 or "*" in bound or unknown & (own | _PYTEST_NAMES):
+        return None
+    name = unknown.pop()
+    return name if difflib.SequenceMatcher(None, name, code.unit or "").ratio() >= ALIKE else None
 
 
 def _mended_import(
@@ -123,16 +156,16 @@ def _mended_import(
 ) -> str | None:
     """The statement with the target's real module in place of a wrong one; None where it is right or not about the target."""
     if isinstance(node, ast.ImportFrom):
-        right = node.level == 0 and node.module == code.module
         about = [a for a in node.names if a.name in own]
-        if right or not about:
+        if not about or (node.level == 0 and _exists(node.module or "", code)):
             return None
         fixed = ast.unparse(ast.ImportFrom(code.module, about, 0))
         others = [a for a in node.names if a.name not in own]
         return fixed if not others else fixed + "\n" + ast.unparse(ast.ImportFrom(node.module, others, node.level))
     for alias in node.names:
         name = alias.asname or alias.name
-        if alias.name != code.module and "." not in name and any((name, item) in attributes for item in own):
+        used = any((name, item) in attributes for item in own)
+        if used and "." not in name and not _exists(alias.name, code):
             return f"import {code.module} as {name}" if len(node.names) == 1 else None
     return None
 
@@ -154,8 +187,10 @@ def _after_docstring(tree: ast.Module) -> int:
 def mend(completion: str, code: CodeUnderTest) -> Mended:
     """The test file that ``completion`` holds, its mechanical faults mended."""
     done: list[str] = []
-    text = _SPECIAL.sub("", completion).replace("\r\n", "\n")
-    if not _parses(text) or "```" in text:
+    text = completion.replace("\r\n", "\n")
+    if not _parses(text):
+        text = _AT_THE_ENDS.sub("", text)
+    if not _parses(text):
         stripped = _strip_markdown(text)
         if stripped.strip() != text.strip():
             done.append("markdown")

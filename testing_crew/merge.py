@@ -3,13 +3,154 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Iterator
 
-_Named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+from testing_crew.code import source_lines
+
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Named = (*_Function, ast.ClassDef)
+_Import = (ast.Import, ast.ImportFrom)
 
 
-def _segment(lines: list[str], node: ast.stmt, floor: int) -> str:
+def merge(files: Iterable[str]) -> str:
+    """One test file with everything that ``files`` hold, in order. Each of them must parse."""
+    trees = [(text, ast.parse(text)) for text in files]
+    every = {name for _, tree in trees for node in ast.walk(tree) for name in _any_names(node)}
+    futures: dict[str, None] = {}
+    imports: dict[str, None] = {}
+    bodies: list[str] = []
+    taken: dict[str, str] = {}
+    for text, tree in trees:
+        renames: dict[str, str] = {}
+        for node in tree.body:
+            for name, meaning in _bound(node):
+                if taken.get(name, meaning) != meaning and name not in renames:
+                    renames[name] = _free(name, every)
+        rename = _Rename(renames, _fixtures(tree))
+        floor = 0
+        for node in tree.body:
+            bound = list(_bound(node))
+            new = rename.visit(copy.deepcopy(node))
+            if isinstance(node, _Import):
+                for line in _import_lines(new):
+                    (futures if line.startswith("from __future__") else imports)[line] = None
+            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) and not (
+                bound and all(taken.get(name) == meaning for name, meaning in bound)
+            ):
+                changed = ast.dump(new) != ast.dump(node)
+                bodies.append(ast.unparse(new) if changed else _segment(text, tree, node, floor))
+            for name, meaning in bound:
+                taken[renames.get(name, name)] = meaning
+            floor = node.end_lineno or floor
+    head = "\n".join([*futures, *_joined(imports)])
+    return "\n\n\n".join([*([head] if head else []), *bodies]) + "\n"
+
+
+def _bound(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """The top-level names that a statement binds, each with what tells one meaning of it from another."""
+    if isinstance(node, _Named):
+        yield node.name, ast.dump(node)
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            yield (
+                alias.asname or alias.name.split(".")[0],
+                f"import {alias.name if alias.asname else alias.name.split('.')[0]}",
+            )
+    elif isinstance(node, ast.ImportFrom):
+        for alias in node.names:
+            if alias.name != "*":
+                yield alias.asname or alias.name, f"from {node.level}{node.module} import {alias.name}"
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                yield inner.id, ast.dump(node)
+
+
+def _any_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, _Named):
+        yield node.name
+    elif isinstance(node, ast.alias):
+        yield node.asname or node.name.split(".")[0]
+
+
+def _fixtures(tree: ast.Module) -> set[str]:
+    functions = [node for node in tree.body if isinstance(node, _Function)]
+    return {f.name for f in functions if any("fixture" in ast.unparse(d) for d in f.decorator_list)}
+
+
+class _Rename(ast.NodeTransformer):
+    """Renames top-level names of a file where they mean the top-level thing, not where a function has its own."""
+
+    def __init__(self, renames: dict[str, str], fixtures: set[str]) -> None:
+        self.renames, self.fixtures = renames, fixtures
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.renames.get(node.id, node.id)
+        return node
+
+    def visit_alias(self, node: ast.alias) -> ast.AST:
+        bound = node.asname or node.name.split(".")[0]
+        if bound in self.renames and (node.asname or "." not in node.name):
+            node.asname = self.renames[bound]
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.name = self.renames.get(node.name, node.name)
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        node.name = self.renames.get(node.name, node.name)
+        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        parametrized = {n for d in node.decorator_list for n in _parametrized(d)}
+        arguments = [a for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+        asked = {
+            a.arg for a in arguments
+        } & self.fixtures - parametrized  # parameters that ask for a fixture by its name
+        stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+        own = ({a.arg for a in arguments} | stored) - asked
+        inner = _Rename({old: new for old, new in self.renames.items() if old not in own}, self.fixtures)
+        for argument in arguments:
+            if argument.arg in asked:
+                argument.arg = inner.renames.get(argument.arg, argument.arg)
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        node.body = [inner.visit(statement) for statement in node.body]
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("usefixtures", "getfixturevalue"):
+            for argument in node.args:
+                if isinstance(argument, ast.Constant) and argument.value in self.fixtures:
+                    argument.value = self.renames.get(str(argument.value), argument.value)
+        return self.generic_visit(node)
+
+
+def _parametrized(decorator: ast.expr) -> set[str]:
+    """The names that a ``parametrize`` decorator gives values to."""
+    if not (isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("parametrize") and decorator.args):
+        return set()
+    return {
+        name.strip()
+        for n in ast.walk(decorator.args[0])
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        for name in n.value.split(",")
+    }
+
+
+def _segment(text: str, tree: ast.Module, node: ast.stmt, floor: int) -> str:
     """The text of a top-level statement with its decorators and the comments right above it, not above line ``floor``."""
+    if (
+        sum(other.lineno <= (node.end_lineno or 0) and (other.end_lineno or 0) >= node.lineno for other in tree.body)
+        > 1
+    ):
+        return ast.unparse(node)  # it shares a line with another
+    lines = source_lines(text)
     first = node.lineno
     if isinstance(node, _Named):
         first = min([first, *(d.lineno for d in node.decorator_list)])
@@ -18,86 +159,28 @@ def _segment(lines: list[str], node: ast.stmt, floor: int) -> str:
     return "\n".join(lines[first - 1 : node.end_lineno])
 
 
-class _Rename(ast.NodeTransformer):
-    def __init__(self, renames: dict[str, str]) -> None:
-        self.renames = renames
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self.renames.get(node.id, node.id)
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:  # a fixture is asked for by a parameter's name
-        node.arg = self.renames.get(node.arg, node.arg)
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.name = self.renames.get(node.name, node.name)
-        return self.generic_visit(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.name = self.renames.get(node.name, node.name)
-        return self.generic_visit(node)
+def _import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    for alias in node.names:
+        single = (
+            ast.Import([alias]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [alias], node.level)
+        )
+        yield ast.unparse(single)
 
 
-def _names(node: ast.stmt) -> list[str]:
-    if isinstance(node, _Named):
-        return [node.name]
-    if isinstance(node, (ast.Assign, ast.AnnAssign)):
-        return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return []
-
-
-def merge(files: Iterable[str]) -> str:
-    """One test file with everything that ``files`` hold, in order. Each of them must parse."""
-    futures: list[str] = []
-    imports: list[str] = []
-    bodies: list[str] = []
-    taken: dict[str, str] = {}
-    for text in files:
-        tree = ast.parse(text)
-        lines = text.splitlines()
-        own: dict[str, str] = {}
-        for node in tree.body:
-            for name in _names(node):
-                same = taken.get(name) == ast.dump(node)
-                if name in taken and not same:
-                    own[name] = _free(name, taken)
-        floor = 0
-        for node in tree.body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                line = ast.unparse(node)
-                kept = futures if line.startswith("from __future__") else imports
-                if line not in kept:
-                    kept.append(line)
-            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                names = _names(node)
-                if names and all(taken.get(n) == ast.dump(node) for n in names):
-                    continue
-                dumped = ast.dump(node)
-                segment = _segment(lines, node, floor)
-                if own:
-                    renamed = _Rename(own).visit(node)
-                    segment = segment if ast.dump(renamed) == dumped else ast.unparse(renamed)
-                for name in names:
-                    taken[own.get(name, name)] = dumped
-                bodies.append(segment)
-            floor = node.end_lineno or floor
-    head = "\n".join([*futures, *_joined(imports)])
-    return "\n\n\n".join([*([head] if head else []), *bodies]) + "\n"
-
-
-def _joined(imports: list[str]) -> list[str]:
+def _joined(imports: Iterable[str]) -> list[str]:
     """The import statements in order, those from one module joined."""
-    plain = sorted(line for line in imports if not line.startswith("from "))
+    lines = list(imports)
+    plain = sorted(line for line in lines if not line.startswith("from "))
     members: dict[str, list[str]] = {}
-    for line in sorted(set(imports) - set(plain)):
-        module, _, names = line.removeprefix("from ").partition(" import ")
-        members.setdefault(module, []).extend(n for n in names.split(", ") if n not in members.get(module, []))
+    for line in sorted(set(lines) - set(plain)):
+        module, _, name = line.removeprefix("from ").partition(" import ")
+        members.setdefault(module, []).append(name)
     return plain + [f"from {module} import {', '.join(names)}" for module, names in members.items()]
 
 
-def _free(name: str, taken: dict[str, str]) -> str:
+def _free(name: str, every: set[str]) -> str:
     number = 2
-    while f"{name}_{number}" in taken:
+    while f"{name}_{number}" in every:
         number += 1
+    every.add(f"{name}_{number}")
     return f"{name}_{number}"

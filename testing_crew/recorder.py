@@ -42,6 +42,7 @@ class Recorder:
 
         Returns the attempts that were finished then; none when the code has changed since.
         """
+        self.resumed = 0
         if self._store is None:
             return {}
         try:

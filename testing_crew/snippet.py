@@ -24,9 +24,9 @@ _TAKEN = {"conftest", "pytest", "test", "__init__", "__main__"}
 def stands_in(path: Path, source: str) -> bool:
     """Whether the file at ``path`` holds every top-level function and class of ``source``, as they are there."""
     try:
-        there = ast.parse(path.read_text(encoding="utf-8"))
+        there = ast.parse(code_under_test.read_source(path))
         wanted = ast.parse(source)
-    except (OSError, SyntaxError, ValueError):
+    except (UserMistake, SyntaxError, ValueError, RecursionError):
         return False
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     have = {ast.dump(n) for n in there.body if isinstance(n, kinds)}
@@ -76,13 +76,23 @@ def units(source: str, target: str, interpreter: str, root: str) -> list[CodeUnd
 
 
 def attach(tests: str, source: str, module: str) -> str:
-    """``tests`` with ``source`` under the header, the import of ``module`` taken out."""
-    tree = ast.parse(tests)
-    lines = tests.splitlines()
-    for node in reversed(tree.body):
+    """``tests`` with ``source`` under the header, its imports of ``module`` taken out; text that does not parse as it is."""
+    try:
+        tree = ast.parse(tests)
+    except (SyntaxError, ValueError, RecursionError):
+        return tests
+    if any(
+        isinstance(n, ast.stmt) and _shares_line(n, tree) and _without(n, module) is not None for n in ast.walk(tree)
+    ):
+        tests = ast.unparse(tree) + "\n"
+        tree = ast.parse(tests)
+    lines = code_under_test.source_lines(tests)
+    imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    for node in sorted(imports, key=lambda n: -n.lineno):
         replaced = _without(node, module)
         if replaced is not None:
-            lines[node.lineno - 1 : node.end_lineno] = replaced
+            inside = " " * node.col_offset
+            lines[node.lineno - 1 : node.end_lineno] = [inside + r for r in replaced or (["pass"] if inside else [])]
     hidden = [
         f"{unit.name}.__test__ = False  # code under test, not a test"
         for unit in code_under_test.find_units(ast.parse(source))
@@ -91,7 +101,12 @@ def attach(tests: str, source: str, module: str) -> str:
     return "\n".join([BEGIN, source.strip("\n"), *hidden, "", END, *lines]).rstrip() + "\n"
 
 
+def _shares_line(node: ast.stmt, tree: ast.Module) -> bool:
+    return sum(isinstance(n, ast.stmt) and n.lineno == node.lineno for n in ast.walk(tree)) > 1
+
+
 def _without(node: ast.stmt, module: str) -> list[str] | None:
+    """What stands in the place of an import of ``module``; None for a statement that stays."""
     if isinstance(node, ast.ImportFrom) and node.module == module and node.level == 0:
         return [f"{a.asname} = {a.name}" for a in node.names if a.asname and a.asname != a.name]
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
@@ -124,4 +139,8 @@ def attach_loader(tests: str, path: Path, test_file: Path, module: str) -> str:
         f"_loader.exec_module(sys.modules[{module!r}])",
         "",
     ]
-    return "\n".join(header) + "\n" + tests
+    lines = code_under_test.source_lines(tests)
+    futures = [n for n in ast.parse(tests).body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    for node in reversed(futures):  # they must come before everything else
+        del lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join([*map(ast.unparse, futures), *header, *lines])

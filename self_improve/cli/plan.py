@@ -34,6 +34,8 @@ def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str |
         if not path.exists():
             raise UserMistake(f"no such file or folder: {path}")
         for file in _files(path) if path.is_dir() else [path]:
+            if any(file.resolve() == other.path.resolve() for other in planned):
+                continue  # named twice
             target = file_target(file, interpreter_for(interpreter, file))
             test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
             taken[test_file] = file
@@ -54,19 +56,12 @@ def _files(folder: Path) -> list[Path]:
         if not _SKIPPED_FOLDERS & set(file.relative_to(folder).parts[:-1])
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not file.name.startswith("test_")
-        and file.name not in ("conftest.py", "setup.py")
-        and code_under_test.find_units(code_under_test.parse_source(_read(file), str(file)))
+        and file.name not in ("conftest.py", "setup.py", "__main__.py")
+        and code_under_test.find_units(code_under_test.parse_source(code_under_test.read_source(file), str(file)))
     ]
     if not found:
         raise UserMistake(f"{folder}: no Python file with a function or class in it")
     return found
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserMistake(f"{file} cannot be read as Python source: {error}") from None
 
 
 def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from self_improve.cli.plan import Planned, plan
 from testing_crew import snippet
-from testing_crew.errors import GenerationFailed, UserMistake
+from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.job import Job
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def write_tests(
         for one in planned:
             try:
                 results.append(_write_one(crew, recorder, one, console))
+            except SandboxError as error:
+                results.append(_not_run(one, error, recorder.trace_id))
             except GenerationFailed as error:
                 failure = error  # the model is gone: what is finished is kept, and the rest waits for it
                 break
@@ -91,6 +94,14 @@ def write_tests(
     if failure is not None:
         raise failure
     return 0 if all(r.accepted for r in results) else 1
+
+
+def _not_run(planned: Planned, error: SandboxError, trace_id: str | None) -> Result:
+    """A file whose tests cannot be run at all, which is no reason to leave the others."""
+    said = error.message.strip().splitlines()[-1]
+    hides = planned.target.units[0].module in sys.stdlib_module_names | {"pytest", "pluggy", "iniconfig", "packaging"}
+    why = "its name hides a module that Python or pytest needs" if hides else said
+    return Result(planned, "error", False, [f"not_run:{why}"], 0, trace_id, False, 0.0)
 
 
 def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any) -> Result:
@@ -118,6 +129,12 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
         written = True
     if written:
         _write_file(planned, tests, crew.model, recorder.trace_id)
+    if written and planned.target.is_snippet:  # the file loads its target by path, which the run before it did not
+        loaded = crew.runner.check(
+            planned.test_file, job.whole().model_copy(update={"path": str(planned.path.resolve())})
+        )
+        if not loaded.passed:
+            accepted, reasons = False, [*reasons, f"written_file:{loaded.verdict}"]
     recorder.finish(accepted, str(planned.test_file) if written else None)
     return Result(
         planned,
@@ -226,7 +243,20 @@ def print_table(results: list[Result]) -> None:
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
         rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
         said = f"{result.planned.path}: {count} of {len(result.units)} units accepted {rounds} {where}{kept}"
-        console.print(said, soft_wrap=True, highlight=False)
+        console.print(said, soft_wrap=True, highlight=False, markup=False)
+        for reason in result.reasons if not result.units else []:
+            console.print(f"  {reason}", markup=False, soft_wrap=True)
+        if result.written:
+            console.print(
+                f"  run it: {_command(result.planned)}", style="dim", markup=False, highlight=False, soft_wrap=True
+            )
+
+
+def _command(planned: Planned) -> str:
+    """The shell command that runs the file: from the project's folder, with the import root on the path where that is another."""
+    project, root = Path(planned.target.project), planned.target.units[0].root
+    path = "" if planned.target.is_snippet or Path(root) == project else f"PYTHONPATH={os.path.relpath(root, project)} "
+    return f"cd {project} && {path}python -m pytest {os.path.relpath(planned.test_file, project)}"
 
 
 def _shorten(text: str) -> str:

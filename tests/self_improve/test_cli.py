@@ -246,3 +246,50 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_file_named_twice_is_done_once(project):
+    done = write("shop.py", "./shop.py", "--json")
+    assert len(json.loads(done.stdout)["results"]) == 1
+
+
+def test_a_name_that_hides_what_python_needs_does_not_cost_the_others(project):
+    (project / "lib").mkdir()
+    (project / "lib" / "types.py").write_text("def add(a, b):\n    return a + b\n")
+    script(project, {"def add(a, b):\n    return a + b\n\n### C": [ADD], "def add": [ADD], "def twice": [TWICE]})
+    done = write("lib/types.py", "shop.py", "--json")
+    assert done.returncode == 1, done.stderr
+    first, second = json.loads(done.stdout)["results"]
+    assert (first["verdict"], first["accepted"]) == ("error", False)
+    assert "hides a module" in first["reasons"][0]
+    assert second["accepted"]
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"\xef\xbb\xbfdef add(a, b):\n    return a + b\n",
+        b"# -*- coding: latin-1 -*-\ndef add(a, b):\n    return a + b  # \xe9\n",
+    ],
+)
+def test_other_encodings(project, encoded):
+    (project / "shop.py").write_bytes(encoded)
+    assert write("shop.py").returncode == 0
+
+
+def test_a_file_loaded_by_its_path_keeps_its_future_imports_first(project):
+    (project / "my-shop.py").write_text("def add(a, b):\n    return a + b\n")
+    script(project, {"": ["from __future__ import annotations\n" + ADD]})
+    assert write("my-shop.py").returncode == 0
+
+
+def test_the_command_that_is_printed_runs_the_file(project):
+    (project / "src" / "pkg").mkdir(parents=True)
+    (project / "src" / "pkg" / "__init__.py").touch()
+    (project / "src" / "pkg" / "shop.py").write_text("def add(a, b):\n    return a + b\n")
+    done = write("src/pkg/shop.py")
+    command = next(line for line in done.stdout.splitlines() if "run it: " in line).split("run it: ")[1]
+    again = subprocess.run(
+        command.replace("python -m", f"{sys.executable} -m"), shell=True, capture_output=True, text=True, cwd="/"
+    )
+    assert "1 passed" in again.stdout, (command, again.stdout)

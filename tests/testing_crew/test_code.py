@@ -114,3 +114,14 @@ def test_a_file_that_is_no_text_is_told_plainly(tmp_path):
     file.write_bytes(b"\xff\xfe\x00def")
     with pytest.raises(UserMistake, match="cannot be read"):
         code.load_units(file, sys.executable)
+
+
+@pytest.mark.parametrize("after", ["f = cached(f)\n", "try:\n    from _m import f\nexcept ImportError:\n    pass\n"])
+def test_a_name_bound_again_still_shows_the_definition(after):
+    assert "def f(x):" in code.render(
+        f"def cached(g):\n    return g\n\n\ndef f(x):\n    return x\n\n\n{after}", "m", "f"
+    )
+
+
+def test_what_does_not_run_on_import_is_no_unit():
+    assert names("def f(): pass\n\nif __name__ == '__main__':\n    def helper(): pass\n") == ["f"]

@@ -254,3 +254,43 @@ def test_crewai_sends_nothing_home():
     program = "import testing_crew.agents, os; from crewai_core.telemetry import Telemetry; print(Telemetry()._is_telemetry_disabled())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip().endswith("True"), done.stderr
+
+
+def test_run_iteration_trusts_no_log_but_its_own_run(project):
+    nothing_to_say = crew([])
+    good = nothing_to_say.run_iteration(CODE, str(project / "prices.py"), RIGHT, "FAILED stale", 2)
+    assert (good["all_passed"], good["should_continue"]) == (True, False)
+    agent = crew([RIGHT])
+    bad = agent.run_iteration(CODE, str(project / "prices.py"), WRONG, "", 2)
+    assert bad["all_passed"]
+    assert "got 3, expected 4" in agent.backend.prompts[0]
+
+
+def test_run_iteration_keeps_tests_that_reach_the_unit_through_a_fixture(project):
+    code = CODE + "\n\nclass Box:\n    def __init__(self):\n        self.items = []\n"
+    (project / "prices.py").write_text(code)
+    tests = (
+        "import pytest\nfrom prices import Box, add\n\n\n@pytest.fixture\ndef box():\n    return Box()\n\n\n"
+        "def test_new():\n    assert Box().items == []\n\n\ndef test_push(box):\n    box.items.append(1)\n    assert box.items == [1]\n\n\n"
+        "def test_add():\n    assert add(1, 2) == 3\n"
+    )
+    found = crew(
+        {"def add": ["def test_none():\n    with pytest.raises(ValueError):\n        add(None, 1)\n"]}
+    ).run_iteration(code, str(project / "prices.py"), tests, "", 2)
+    assert "def test_push(box)" in found["tests"]
+    assert found["all_passed"]
+
+
+def test_run_iteration_takes_a_previous_file_that_does_not_parse():
+    found = crew(["no code"]).run_iteration(CODE, "snippet.py", "def test_a(:\n", "", 2)
+    assert not found["all_passed"]
+
+
+@pytest.mark.parametrize("file", ["~nobodyhere/x.py", "x" * 400, "a\0b.py"])
+def test_a_path_that_the_system_cannot_take_is_a_snippet_s(file):
+    assert list(crew([RIGHT]).run(CODE, file))[-1]["success"]
+
+
+def test_a_snippet_imported_inside_the_test():
+    inside = "def test_add():\n    from prices import add\n    assert add(1, 2) == 3\n"
+    assert list(crew([inside], target_coverage=0.5).run(CODE, "prices.py"))[-1]["success"]

@@ -65,12 +65,12 @@ def test_names_of_other_modules_are_left_alone():
     assert mend(text, CODE).tests == text
 
 
-@pytest.mark.parametrize("imported", ["add", "sum_up"])
+@pytest.mark.parametrize("imported", ["add", "adds"])
 def test_a_misspelt_target_is_mended_in_the_import_alone(imported):
-    text = f"from shop.maths import {imported}\n\n\ndef test_add():\n    assert sum_up(1, 1) == 2\n"
+    text = f"from shop.maths import {imported}\n\n\ndef test_add():\n    assert adds(1, 1) == 2\n"
     found = mend(text, CODE)
-    assert "from shop.maths import add as sum_up\n" in found.tests
-    assert "    assert sum_up(1, 1) == 2" in found.tests
+    assert "from shop.maths import add as adds\n" in found.tests
+    assert "    assert adds(1, 1) == 2" in found.tests
     assert found.mended == ("name of the target",)
 
 
@@ -94,3 +94,43 @@ def test_an_answer_without_code_is_no_file(completion):
 def test_expected_values_and_inputs_are_never_touched():
     text = TEST.replace("== 3", "== 4  # wrong, and the model's own")
     assert "== 4  # wrong, and the model's own" in mend(f"```python\n{text}```", CODE).tests
+
+
+def test_what_the_model_compares_with_stays_what_it_is():
+    source = "def floor(x):\n    return int(x)\n"
+    code = CODE.model_copy(update={"source": source, "shown": source, "module": "m", "unit": "floor"})
+    for oracle in ("import math", "from math import floor as ref"):
+        text = f"{oracle}\nfrom m import floor\n\n\ndef test_a():\n    assert floor(-2.5) == -3\n"
+        assert mend(text, code) == mend(text, code).__class__(text, ())
+
+
+def test_other_functions_of_the_target_are_no_misspelling():
+    text = "def test_d():\n    assert Box(3, 2) == 1\n"
+    assert "as Box" not in mend(text, CODE).tests
+
+
+def test_strings_are_the_model_s_own():
+    text = "from shop.maths import add\n\n\ndef test_a():\n    assert add('<|end|>x', '''\n```python\nx\n```\n''') == '<|end|>'\n"
+    assert mend(text, CODE).tests == text
+    assert mend(text + "<|end|>", CODE).tests == text
+
+
+@pytest.mark.parametrize("odd", ["\x0c", "\x1c", "\u2028"])
+def test_lines_are_counted_as_python_counts_them(odd):
+    text = f"import os\nX = '''{odd}'''\nfrom wrong import add\n\n\ndef test_a():\n    assert add(1, 1) == 2\n"
+    assert "from shop.maths import add" in mend(text, CODE).tests
+    assert odd in mend(text, CODE).tests
+
+
+def test_statements_that_share_a_line_all_stay():
+    found = mend(
+        "import pytest; from wrong import add\n\ndef test_a():\n    assert add(1, 1) == pytest.approx(2)\n", CODE
+    )
+    assert "import pytest\nfrom shop.maths import add" in found.tests
+
+
+def test_an_answer_too_deep_to_parse_is_no_file():
+    assert (
+        mend("from shop.maths import add\n\ndef test_a():\n    assert " + "not " * 20000 + "add(1, 1)\n", CODE).tests
+        == ""
+    )
