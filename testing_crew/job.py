@@ -68,7 +68,9 @@ def _path(file: str) -> Path:
     """``file`` as a path; one that the system cannot take is as good as one that is not there."""
     try:
         path = Path(file).expanduser()
-        path.is_file()
+        path.stat()
+    except FileNotFoundError:
+        return path
     except (OSError, RuntimeError, ValueError):
         return Path("snippet.py")
     return path

@@ -77,6 +77,24 @@ def _target_names(code: CodeUnderTest) -> set[str]:
     }
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a file imports from the target's real place, and the attributes (name, attribute) that it uses."""
+
+    imported: set[str]
+    attributes: set[tuple[str, str]]
+
+
+def _look(tree: ast.Module, code: CodeUnderTest) -> _Seen:
+    nodes = list(ast.walk(tree))
+    froms = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == code.module]
+    imported = {a.name for n in froms for a in n.names}
+    if any(a.name == code.module for n in nodes if isinstance(n, ast.Import) for a in n.names):
+        imported |= _target_names(code)
+    dotted = [n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    return _Seen(imported, {(n.value.id, n.attr) for n in dotted if isinstance(n.value, ast.Name)})
+
+
 def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     tree = ast.parse(text)
     if len({node.lineno for node in tree.body}) < len(tree.body):
@@ -87,13 +105,11 @@ def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
     done: list[str] = []
     bound: set[str] = set()
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    attributes = {
-        (n.value.id, n.attr) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
-    }
+    seen = _look(tree, code)
     defined = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     for node in sorted(tree.body, key=lambda n: -n.lineno):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            new = _mended_import(node, code, own, attributes)
+            new = _mended_import(node, code, own, seen)
             bound |= {a.asname or a.name for a in node.names}
             if new is not None:
                 lines[node.lineno - 1 : node.end_lineno] = [new]
@@ -151,20 +167,23 @@ def _misspelt(tree: ast.Module, code: CodeUnderTest, own: set[str]) -> str | Non
     return name if difflib.SequenceMatcher(None, name, code.unit or "").ratio() >= ALIKE else None
 
 
-def _mended_import(
-    node: ast.Import | ast.ImportFrom, code: CodeUnderTest, own: set[str], attributes: set[tuple[str, str]]
-) -> str | None:
+def _mended_import(node: ast.Import | ast.ImportFrom, code: CodeUnderTest, own: set[str], seen: _Seen) -> str | None:
     """The statement with the target's real module in place of a wrong one; None where it is right or not about the target."""
     if isinstance(node, ast.ImportFrom):
-        about = [a for a in node.names if a.name in own]
-        if not about or (node.level == 0 and _exists(node.module or "", code)):
+        if node.level == 0 and node.module == code.module:
+            return None
+        there = node.level == 0 and _exists(node.module or "", code)
+        # from another real module, only the unit itself is a mistake, and that only where the file does not import it rightly
+        mistaken = {code.unit} - seen.imported if there else own
+        about = [a for a in node.names if a.name in own & mistaken and not (there and a.asname)]
+        if not about:
             return None
         fixed = ast.unparse(ast.ImportFrom(code.module, about, 0))
-        others = [a for a in node.names if a.name not in own]
+        others = [a for a in node.names if a not in about]
         return fixed if not others else fixed + "\n" + ast.unparse(ast.ImportFrom(node.module, others, node.level))
     for alias in node.names:
         name = alias.asname or alias.name
-        used = any((name, item) in attributes for item in own)
+        used = any((name, item) in seen.attributes for item in own)
         if used and "." not in name and not _exists(alias.name, code):
             return f"import {code.module} as {name}" if len(node.names) == 1 else None
     return None

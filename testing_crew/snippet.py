@@ -49,6 +49,7 @@ def module_name(target: str) -> str:
     stem = plain_name(Path(target).stem)
     free = (
         stem.isidentifier()
+        and len(stem) < 100  # of a file name's 255 bytes
         and stem not in _TAKEN
         and stem not in sys.stdlib_module_names
         and not stem.startswith("test_")

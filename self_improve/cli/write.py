@@ -80,10 +80,13 @@ def write_tests(
         if recorder.notice:
             console.print(recorder.notice, style="dim", markup=False)
         for one in planned:
+            if one.target.units[0].module in _NEEDED:
+                results.append(_not_run(one, "its name hides a module that Python or pytest needs"))
+                continue
             try:
                 results.append(_write_one(crew, recorder, one, console))
             except SandboxError as error:
-                results.append(_not_run(one, error, recorder.trace_id))
+                results.append(_not_run(one, error.message.strip().splitlines()[-1], recorder.trace_id))
             except GenerationFailed as error:
                 failure = error  # the model is gone: what is finished is kept, and the rest waits for it
                 break
@@ -96,11 +99,11 @@ def write_tests(
     return 0 if all(r.accepted for r in results) else 1
 
 
-def _not_run(planned: Planned, error: SandboxError, trace_id: str | None) -> Result:
+_NEEDED = sys.stdlib_module_names | {"pytest", "pluggy", "iniconfig", "packaging"}
+
+
+def _not_run(planned: Planned, why: str, trace_id: str | None = None) -> Result:
     """A file whose tests cannot be run at all, which is no reason to leave the others."""
-    said = error.message.strip().splitlines()[-1]
-    hides = planned.target.units[0].module in sys.stdlib_module_names | {"pytest", "pluggy", "iniconfig", "packaging"}
-    why = "its name hides a module that Python or pytest needs" if hides else said
     return Result(planned, "error", False, [f"not_run:{why}"], 0, trace_id, False, 0.0)
 
 
