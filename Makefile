@@ -38,7 +38,7 @@ format: .venv/.all
 
 .venv/.core: .venv/.python pyproject.toml constraints.txt
 	@command -v c++ >/dev/null || { echo "A C++ compiler is needed to build llama.cpp. Debian and Ubuntu: sudo apt install g++; macOS: xcode-select --install"; exit 2; }
-	@echo "== install: the agent and llama.cpp, which is compiled (about 5 minutes the first time) =="
+	@echo "== install: the agent and llama.cpp, which is compiled the first time (some minutes) =="
 	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
