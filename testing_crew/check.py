@@ -10,16 +10,11 @@ from testing_crew import snippet
 from testing_crew.errors import UserMistake
 from testing_crew.failures import failure_log
 from testing_crew.interpreter import interpreter_for
-from testing_crew.job import Target, file_target, target_for
+from testing_crew.job import file_target, target_for
 from testing_crew.mend import mend
 from testing_crew.runner.gate import judge
 from testing_crew.runner.run import Runner
-from trace_logger.records import CodeUnderTest, PytestRun
-
-
-def _whole(target: Target) -> CodeUnderTest:
-    unit = target.units[0]
-    return unit if len(target.units) == 1 else unit.model_copy(update={"unit": None})
+from trace_logger.records import PytestRun
 
 
 def report(run: PytestRun, accepted: bool, reasons: tuple[str, ...]) -> dict[str, Any]:
@@ -46,7 +41,7 @@ def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None
     found = file_target(target, interpreter_for(interpreter, target))
     tests = code_under_test.read_source(test)
     code_under_test.parse_source(tests, str(test))
-    whole = _whole(found)
+    whole = found.whole
     if whole.path is None:
         whole = whole.model_copy(update={"path": str(target.resolve())})
     run = runner.check(test.resolve(), whole)
@@ -56,7 +51,7 @@ def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
     """Run test text against code text."""
     target = target_for(code, file, None)
-    whole = _whole(target)
+    whole = target.whole
     # a file that carries its snippet lost the import of it, which is put back; any other is judged as it is
     bare = snippet.detach(tests)
     text = mend(bare, whole).tests if bare != tests else tests

@@ -132,7 +132,7 @@ class TestingCrew:
         run, accepted, reasons = self.verdict(job, tests)
         if tests and job.target.is_snippet:
             tests = snippet.attach(tests, job.target.units[0].source, job.target.units[0].module)
-            alone = self.runner.run(job.whole(), tests, files={})
+            alone = self.runner.run(job.target.whole, tests, files={})
             if accepted and not alone.passed:
                 accepted, reasons = False, (f"does_not_run_on_its_own:{alone.verdict}",)
         return {
@@ -156,8 +156,8 @@ class TestingCrew:
             return PytestRun(verdict="no_tests"), False, (*missing, "no_code")
         if len(job.loops) == 1 and (best := job.loops[0].best) is not None:
             return best.run, best.accepted, best.reasons
-        run = self.runner.run(job.whole(), tests, files=job.target.files)
-        holds, reasons = judge(job.whole(), tests, run)
+        run = self.runner.run(job.target.whole, tests, files=job.target.files)
+        holds, reasons = judge(job.target.whole, tests, run)
         return run, holds and not missing, (*missing, *reasons)
 
     def run_iteration(

@@ -35,6 +35,12 @@ class Target:
         """Whether the code stands in no file that an import statement can reach."""
         return bool(self.files)
 
+    @property
+    def whole(self) -> CodeUnderTest:
+        """The target as one, for judging a file about all of its units."""
+        unit = self.units[0]
+        return unit if len(self.units) == 1 else unit.model_copy(update={"unit": None})
+
 
 def file_target(path: Path, interpreter: str, only: set[str] | None = None) -> Target:
     """A file as a target. Raises UserMistake as ``code.load_units`` does."""
@@ -124,11 +130,6 @@ class Job:
         best = [loop.best for loop in self.loops]
         kept = [a.tests for a in best if a is not None and a.tests and (a.accepted or not accepted_only)]
         return merge(kept) if len(kept) > 1 else (kept[0] if kept else "")
-
-    def whole(self) -> CodeUnderTest:
-        """The target as a whole, for judging the file made of all units."""
-        unit = self.target.units[0]
-        return unit if len(self.target.units) == 1 else unit.model_copy(update={"unit": None})
 
     def seed(self, previous_tests: str, previous_failures: str, iteration: int) -> None:
         """Take up from a test file that somebody else kept: each unit gets its part, which is run and judged here.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from types import TracebackType
 
 from trace_logger import TraceStore, TraceStoreError, capture_enabled, first_time_notice
@@ -24,16 +25,18 @@ class Recorder:
         self._run_id: str | None = None
         self._store: TraceStore | None = None
         if enabled and capture_enabled():
-            try:
+            with self._giving_up():
                 self._store = TraceStore.open()
                 self.notice = first_time_notice(trace_db())
-            except TraceStoreError as error:
-                self._give_up(error)
 
-    def _give_up(self, error: TraceStoreError) -> None:
-        # The tests are what the user came for; a store that is full or locked must not cost them the run.
-        warnings.warn(f"{_UNKEPT}: {error}", stacklevel=3)
-        self._store = None
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Keep no more once the store fails: the tests are what the user came for, a full or locked store must not cost them."""
+        try:
+            yield
+        except TraceStoreError as error:
+            warnings.warn(f"{_UNKEPT}: {error}", stacklevel=4)
+            self._store = None
 
     def start(
         self, project: str, target: str, units: Sequence[CodeUnderTest], model: str
@@ -42,10 +45,10 @@ class Recorder:
 
         Returns the attempts that were finished then; none when the code has changed since.
         """
-        self.resumed = 0
+        self.trace_id, self.resumed = None, 0
         if self._store is None:
             return {}
-        try:
+        with self._giving_up():
             self._run_id = self._run_id or self._store.start_run(project, self.command, model)
             left = self._store.unfinished(project, target, model)
             same = left is not None and list(left.units) == list(units)
@@ -53,36 +56,26 @@ class Recorder:
                 self.trace_id, self.resumed = left.id, len(left.attempts)
                 return {u: tuple(a for a in left.attempts if a.unit == (u.unit or u.module)) for u in units}
             self.trace_id = self._store.start_trace(self._run_id, project, target, list(units), model)
-        except TraceStoreError as error:
-            self._give_up(error)
         return {}
 
     def keep(self, attempt: Attempt) -> None:
         """Write one attempt; it is on disk when this returns."""
         if self._store is not None and self.trace_id is not None:
-            try:
+            with self._giving_up():
                 self._store.add_attempt(self.trace_id, attempt)
-            except TraceStoreError as error:
-                self._give_up(error)
 
     def finish(self, accepted: bool, test_file: str | None) -> None:
         """Close the trace: the run came to its end."""
         if self._store is not None and self.trace_id is not None:
-            try:
+            with self._giving_up():
                 self._store.finish_trace(self.trace_id, accepted, test_file)
-            except TraceStoreError as error:
-                self._give_up(error)
 
     def close(self) -> None:
         """End the run and close the store; a trace that is not finished can be carried on later."""
         if self._store is not None:
-            try:
+            with self._giving_up(), closing(self._store) as store:
                 if self._run_id is not None:
-                    self._store.finish_run(self._run_id)
-            except TraceStoreError as error:
-                self._give_up(error)
-        if self._store is not None:
-            self._store.close()
+                    store.finish_run(self._run_id)
             self._store = None
 
     def __enter__(self) -> Recorder:

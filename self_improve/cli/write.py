@@ -124,7 +124,7 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
     reasons = list(event["reasons"])
     written = False
     if tests and not accepted and len(job.loops) > 1:
-        part = crew.runner.run(job.whole(), tests, files=job.target.files)
+        part = crew.runner.run(job.target.whole, tests, files=job.target.files)
         verdict, coverage, written = part.verdict, part.coverage.line, part.passed
         if not written:
             reasons.append(f"accepted_units_together:{verdict}")
@@ -134,7 +134,7 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
         _write_file(planned, tests, crew.model, recorder.trace_id)
     if written and planned.target.is_snippet:  # the file loads its target by path, which the run before it did not
         loaded = crew.runner.check(
-            planned.test_file, job.whole().model_copy(update={"path": str(planned.path.resolve())})
+            planned.test_file, job.target.whole.model_copy(update={"path": str(planned.path.resolve())})
         )
         if not loaded.passed:
             accepted, reasons = False, [*reasons, f"written_file:{loaded.verdict}"]

@@ -2,6 +2,8 @@ import pytest
 import tiny_gguf
 from tiny_gguf import LINES
 
+from testing_crew.backends import ModelConfig, open_backend
+
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
@@ -21,3 +23,17 @@ def clean_surroundings(tmp_path, monkeypatch):
     for name in ("OLLAMA_HOST", "OLLAMA_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY", "TESTING_CREW_MODEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def opened(standin):
+    """Open backends of the module's own ``standin`` server, closed when the test is over."""
+    backends = []
+
+    def _open(tag, **config):
+        backends.append(open_backend(tag, ModelConfig(base_url=standin.url, **config)))
+        return backends[-1]
+
+    yield _open
+    for backend in backends:
+        backend.close()

@@ -33,19 +33,6 @@ def standin(models):
         yield server
 
 
-@pytest.fixture
-def opened(standin):
-    backends = []
-
-    def _open(tag, **config):
-        backends.append(open_backend(tag, ModelConfig(base_url=standin.url, **config)))
-        return backends[-1]
-
-    yield _open
-    for backend in backends:
-        backend.close()
-
-
 def sent(standin):
     path, body = standin.requests[-1]
     return path, body

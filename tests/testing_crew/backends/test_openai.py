@@ -18,19 +18,6 @@ def standin(models):
         yield server
 
 
-@pytest.fixture
-def opened(standin):
-    backends = []
-
-    def _open(tag, **config):
-        backends.append(open_backend(tag, ModelConfig(base_url=standin.url, **config)))
-        return backends[-1]
-
-    yield _open
-    for backend in backends:
-        backend.close()
-
-
 def test_a_chat_model_gets_the_prompt_as_its_one_user_message(opened, standin):
     backend = opened("openai/org/chat")
     answer = backend.complete(PROMPT, Sampling(max_tokens=100))
