@@ -13,7 +13,7 @@ from pathlib import Path
 from testing_crew.runner.gate_flow import Flow
 from testing_crew.runner.gate_names import read_names
 from testing_crew.runner.gate_static import objections
-from testing_crew.runner.plugin_asserts import claims
+from testing_crew.runner.inside.asserts import claims
 from trace_logger.records import CodeUnderTest, PytestRun
 
 

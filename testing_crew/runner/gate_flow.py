@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from testing_crew.runner.gate_names import Names, chain_of, last_name
-from testing_crew.runner.plugin_asserts import Claim
+from testing_crew.runner.inside.asserts import Claim
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PLAIN_FIXTURES = {

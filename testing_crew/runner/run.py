@@ -16,7 +16,7 @@ from pathlib import Path
 from testing_crew.errors import SandboxError, UserMistake
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
-from testing_crew.runner.launch import STARTED, USAGE, VARIABLE
+from testing_crew.runner.inside.launch import STARTED, USAGE, VARIABLE
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.process import Finished, run_child
 from testing_crew.runner.project import module_file, pytest_settings, top_of, unit_range

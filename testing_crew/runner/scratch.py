@@ -15,7 +15,7 @@ from types import TracebackType
 from testing_crew.errors import UserMistake
 
 PROBE_PACKAGE = "_testing_crew_probe"
-_INSIDE = ("plugin.py", "plugin_asserts.py", "plugin_lines.py", "plugin_text.py")
+_INSIDE = ("plugin.py", "asserts.py", "lines.py", "text.py")
 
 
 class Scratch:
@@ -43,7 +43,7 @@ class Scratch:
         package = self.launcher.parent / PROBE_PACKAGE
         for folder in (self.work, self.home, self.tmp, self.slash_tmp, package, self.report.parent):
             folder.mkdir(parents=True)
-        here = Path(__file__).parent
+        here = Path(__file__).parent / "inside"
         (package / "__init__.py").touch()
         for name in _INSIDE:
             shutil.copyfile(here / name, package / name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.runner.plugin_lines import Body
+from testing_crew.runner.inside.lines import Body
 from testing_crew.runner.project import pytest_settings, top_of, unit_range
 from testing_crew.runner.run import Runner
 

@@ -23,9 +23,8 @@ from typing import Any
 
 import pytest
 
-from . import plugin_asserts as asserts
-from . import plugin_lines as lines
-from .plugin_text import clip, one_line, row_of, safe_repr
+from . import asserts, lines
+from .text import clip, one_line, row_of, safe_repr
 
 VARIABLE = "TESTING_CREW_PROBE"
 _RANK = {"passed": 0, "skipped": 1, "xfailed": 1, "xpassed": 1, "failed": 2, "error": 2}
