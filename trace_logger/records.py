@@ -49,7 +49,8 @@ class CaseResult(Record):
     """One test case as pytest's hooks reported it.
 
     ``row`` is the repr of a parametrized case's values, ``(1, 2, 5)``; ``actual`` and ``expected`` are the reprs of the
-    two sides of the comparison that failed, sorted by which of them is the code's answer.
+    two sides of the comparison that failed, sorted by which of them is the code's answer. ``claim`` says whether it was the
+    test's own word that did not hold (an assertion, an exception that did not come), and not an exception on the way there.
     """
 
     node: str
@@ -63,6 +64,7 @@ class CaseResult(Record):
     message: str = ""
     actual: str | None = None
     expected: str | None = None
+    claim: bool = False
 
 
 class Coverage(Record):
@@ -87,6 +89,7 @@ class PytestRun(Record):
     log: str = ""
     limits_hit: tuple[str, ...] = ()
     sandbox: str = ""
+    warm: bool = False
 
     @property
     def passed(self) -> bool:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 class Limits:
     """``wall_seconds`` bounds the whole run, and ``output_bytes`` is what is kept of stdout and stderr together.
 
-    The other limits hold for each process of the run, as far as the system knows such a limit. ``processes`` is the number
-    of processes and threads; it does not bind when the runner itself runs as root.
+    ``cpu_seconds``, ``memory_bytes`` and ``file_bytes`` (the size of one file) hold for each process of the run, as far as
+    the system knows such a limit; ``processes`` is the number of processes and threads. A warm run in namespaces of its own
+    is also held to ``memory_bytes`` and ``processes`` by all of its processes together, root's too, and to ``disk_bytes`` by
+    all that it writes.
     """
 
     wall_seconds: float = 30
@@ -19,3 +21,4 @@ class Limits:
     output_bytes: int = 256 * 1024
     file_bytes: int = 64 * 1024**2
     processes: int = 128
+    disk_bytes: int = 256 * 1024**2

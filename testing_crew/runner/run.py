@@ -1,138 +1,115 @@
 """Run a test file against the code that it is for, contained, and say what pytest said.
 
-Each run is a cold process: the target's own interpreter, pytest with our plugin, inside the best sandbox of this machine.
+A run is warm where that is sound: a fork of a process that has pytest ready. Elsewhere, and where a cold run is asked for, it
+is a process of its own from the start. Both are inside the best sandbox of this machine and report through one plugin.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import sys
+import weakref
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 
-from testing_crew.errors import SandboxError, UserMistake
+from testing_crew.errors import SandboxError
 from testing_crew.runner import sandbox as box
-from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
-from testing_crew.runner.inside.launch import STARTED, USAGE, VARIABLE
+from testing_crew.runner.cold import run_cold
 from testing_crew.runner.limits import Limits
-from testing_crew.runner.process import Finished, run_child
-from testing_crew.runner.project import module_file, pytest_settings, top_of, unit_range
-from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
-from testing_crew.runner.verdict import decide, read_report, read_usage
+from testing_crew.runner.plan import PLAINEST, Plan, Variation, plan_file, plan_text
+from testing_crew.runner.pool import Pool
+from testing_crew.runner.verdict import Ending, MutantReport, decide
+from testing_crew.runner.warm import Refused, Zygote, mould, refusal
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
-__all__ = ["Limits", "Runner"]
-
-TEST_NAME = "test_generated.py"
-_KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
-_PYTEST = ["-q", "--tb=short", "--color=no", "--no-header", "-p", f"{PROBE_PACKAGE}.plugin", "-p", "no:cacheprovider"]
-_OVERRIDES = ["addopts=", "log_file="]
-_DEFAULT_NAMES = ["python_functions=test", "python_classes=Test"]
+__all__ = ["Execution", "Limits", "Runner"]
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """One run: ``test`` in view of ``target``, started in ``cwd``, with ``path`` in front of what can be imported."""
+class Execution:
+    """One run, with what only the gate asks of it.
 
-    code: CodeUnderTest
-    test: Path
-    target: Path
-    cwd: Path
-    path: tuple[Path, ...]
-    options: tuple[str, ...]
-    needed: tuple[Path, ...]
+    ``reached`` maps a line of the target to the cases that ran it, the empty name standing for an import. ``mutant`` says
+    what became of the text that stood in for the target's.
+    """
+
+    run: PytestRun
+    reached: Mapping[int, frozenset[str]]
+    mutant: MutantReport | None
 
 
 class Runner:
     """Runs test files. One object may serve many runs, also from several threads at once.
 
-    ``sandbox`` asks for one of `sandbox.KINDS` in place of the best that works here.
+    ``sandbox`` asks for one of `sandbox.KINDS` in place of the best that works here; ``warm`` may forbid warm runs;
+    ``workers`` is how many warm runs may go side by side, by default as many as there are processors. Close it, or use it as
+    a context manager, to end its processes early; they end with this one in any case.
     """
 
-    def __init__(self, limits: Limits | None = None, *, sandbox: box.Kind | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        sandbox: box.Kind | None = None,
+        warm: bool = True,
+        workers: int | None = None,
+    ) -> None:
         self.limits = limits or Limits()
+        self.warm = warm
+        self.workers = workers or os.cpu_count() or 1
         self._sandbox = sandbox
+        self._pool = Pool(self.workers)
+        self._end = weakref.finalize(self, self._pool.close)
 
     def run(self, code: CodeUnderTest, tests: str, *, files: Mapping[str, str] | None = None) -> PytestRun:
-        """Run the text ``tests`` against ``code``.
+        """Run the text ``tests`` against ``code``, with ``files`` beside them, as `plan.plan_text` says.
 
-        ``files`` (relative path → text) are put beside the tests, before the project in what can be imported. Without
-        them (None), code that stands in no file is written there under its module's name. `PytestRun.target_origin` is
-        relative to that folder for a target in it.
-
-        Raises `UserMistake` for an interpreter or a root that cannot be used, `SandboxError` when nothing could be run.
+        `PytestRun.target_origin` is relative to the run's own folder for a target in it. Raises `UserMistake` for an
+        interpreter or a root that cannot be used, `SandboxError` when nothing could be run.
         """
-        interpreter = inspect_interpreter(code.interpreter)
-        with Scratch() as scratch:
-            beside = dict(files or {})
-            if files is None and code.path is None:
-                beside = {module_file(code.module): code.source}
-            for relative, text in beside.items():
-                scratch.write(relative, text)
-            test = scratch.write(TEST_NAME, tests)
-            root = _root(code, scratch.work)
-            settings = pytest_settings(root, interpreter.pytest)
-            options = ["--rootdir", str(root), "--confcutdir", str(scratch.work), *_overrides(*_DEFAULT_NAMES)]
-            plan = _Plan(
-                code=code,
-                test=test,
-                target=Path(code.path) if code.path else scratch.work / module_file(code.module),
-                cwd=root,
-                path=(scratch.work, root) if beside else (root,),
-                options=(*options, *_settings_option(settings)),
-                needed=(root, *([settings] if settings else [])),
-            )
-            return self._execute(plan, interpreter, scratch)
+        return self.execute(plan_text(code, tests, files)).run
 
     def verify(self, code: CodeUnderTest, tests: str) -> PytestRun:
         """Run ``tests`` against ``code`` again: the `Verifier` of `trace_logger`."""
         return self.run(code, tests)
 
     def check(self, test_path: Path, code: CodeUnderTest) -> PytestRun:
-        """Run a person's own test file where it stands, with its ``conftest.py`` and whatever its name.
+        """Run a person's own test file where it stands, as `plan.plan_file` says; raises as `run` does."""
+        return self.execute(plan_file(test_path, code)).run
 
-        A file that pytest cannot import (its name does not end in ``.py``, or has another dot) is run from a copy, with
-        copies of the ``conftest.py`` files above it.
+    def execute(self, plan: Plan, variation: Variation = PLAINEST) -> Execution:
+        """One run of ``plan``, warm where that is sound. Raises `SandboxError` when nothing could be run."""
+        why_not = refusal(plan) if self.warm else "-"
+        if not why_not:
+            try:
+                return self._warmly(plan, variation)
+            except Refused as refused:
+                why_not = str(refused)
+        return self.execute_cold(plan, variation, why_not if self.warm else "")
 
-        Raises `UserMistake` for a file, an interpreter or a root that cannot be used, `SandboxError` when nothing could be
-        run.
-        """
-        test = Path(os.path.abspath(test_path))
-        if not test.is_file():
-            raise UserMistake(f"There is no test file at {test_path}.")
-        interpreter = inspect_interpreter(code.interpreter)
-        with Scratch() as scratch:
-            if code.path is None:
-                scratch.write(module_file(code.module), code.source)
-            root = _root(code, scratch.work)
-            settings = pytest_settings(test.parent, interpreter.pytest)
-            top = top_of(root, settings, test)
-            path = [root, test.parent, top]
-            mode = "prepend"
-            if test.suffix != ".py" or "." in test.stem:
-                test = _copied(test, top, scratch.work)
-            elif test.stem == code.module.partition(".")[0]:
-                mode = "importlib"  # as a module of that name it would hide the target
-            plan = _Plan(
-                code=code,
-                test=test,
-                target=Path(code.path) if code.path else scratch.work / module_file(code.module),
-                cwd=top,
-                path=(*([] if code.path else [scratch.work]), *path),
-                options=(
-                    "--rootdir",
-                    str(top),
-                    "--confcutdir",
-                    str(top),
-                    f"--import-mode={mode}",
-                    *_settings_option(settings),
-                ),
-                needed=(root, top, *([settings] if settings else [])),
-            )
-            return self._execute(plan, interpreter, scratch)
+    def execute_cold(
+        self, plan: Plan, variation: Variation = PLAINEST, why: str = "", *, plain: bool = False
+    ) -> Execution:
+        """One run of ``plan`` in a process of its own; a ``plain`` one without our plugin, so that it has no cases."""
+        kind = self._kind()
+        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain)
+        note = f"; run cold: {why}" if why else ""
+        return self._execution(plan, variation, ending, work, kind, note)
+
+    def _warmly(self, plan: Plan, variation: Variation) -> Execution:
+        kind, nested = (self._sandbox, box.nests(self._sandbox)) if self._sandbox else box.best_for_zygotes()
+        self._kind()
+
+        def make() -> Zygote:
+            return Zygote(plan, variation.hash_seed, kind, nested=nested)
+
+        with self._pool.lend(mould(plan, variation.hash_seed), make) as zygote:
+            objection = zygote.objection(plan)
+            if not objection:
+                ending, work = zygote.run(plan, variation, self.limits)
+                return self._execution(plan, variation, ending, work, kind, "", warm=True)
+        raise Refused(objection)
 
     def _kind(self) -> box.Kind:
         if self._sandbox is None:
@@ -144,133 +121,58 @@ class Runner:
             )
         return self._sandbox
 
-    def _execute(self, plan: _Plan, interpreter: Interpreter, scratch: Scratch) -> PytestRun:
-        kind = self._kind()
-        places = (interpreter.executable, *interpreter.places, str(plan.target))
-        view = box.View(
-            scratch=str(scratch.path),
-            slash_tmp=str(scratch.slash_tmp),
-            needed=box.needed_paths([*map(str, plan.needed), *places]),
-            cwd=str(plan.cwd),
+    def _execution(
+        self,
+        plan: Plan,
+        variation: Variation,
+        ending: Ending,
+        work: Path,
+        kind: box.Kind,
+        note: str,
+        *,
+        warm: bool = False,
+    ) -> Execution:
+        report = ending.read_report()
+        limits = replace(self.limits, wall_seconds=variation.wall_seconds or self.limits.wall_seconds)
+        verdict, hits = decide(ending, report, limits)
+        if verdict == "crashed" and not ending.started:
+            raise SandboxError(f"pytest could not be started: {ending.output.strip() or 'the sandbox ended at once'}")
+        run = PytestRun(
+            verdict=verdict,
+            exit_code=None if ending.over == "wall" else ending.exit_code,
+            duration=ending.seconds,
+            log=ending.output,
+            limits_hit=hits,
+            sandbox=box.sentence(kind, plan.needed) + note,
+            warm=warm,
         )
-        pytest = [*_PYTEST, *_overrides(*_OVERRIDES), *plan.options, str(plan.test)]
-        finished = run_child(
-            box.wrap(kind, [interpreter.executable, str(scratch.launcher), *pytest], view),
-            self._environment(plan, interpreter, scratch, kind),
-            str(plan.cwd),
-            self.limits.wall_seconds,
-            self.limits.output_bytes,
-            mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
+        if report is None:
+            return Execution(run, {}, None)
+        origin = report.origin
+        if origin and Path(origin).is_relative_to(work):
+            origin = Path(origin).relative_to(work).as_posix()
+        folders = [f"{folder}{os.sep}" for folder in (work, plan.place(work).cwd)]
+        run = run.model_copy(
+            update={
+                "cases": tuple(c.model_copy(update={"message": _without(c.message, folders)}) for c in report.cases),
+                "coverage": report.coverage or Coverage(),
+                "asserted_lines": report.asserted,
+                "target_origin": origin,
+            }
         )
-        described = box.DESCRIPTIONS[kind] + (view.remarks if kind != "limits" else "")
-        run = _record(plan, finished, scratch, self.limits, described)
-        if run.verdict == "crashed" and not Path(f"{scratch.report}{STARTED}").exists():
-            raise SandboxError(f"pytest could not be started: {finished.output.strip() or 'the sandbox ended at once'}")
-        return run
+        return Execution(run, report.reached, report.mutant)
 
-    def _environment(self, plan: _Plan, interpreter: Interpreter, scratch: Scratch, kind: box.Kind) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}
-        tmp = str(scratch.tmp)
-        settings = {
-            "report": str(scratch.report),
-            "module": plan.code.module,
-            "target": os.path.realpath(plan.target),
-            "test": os.path.realpath(plan.test),
-            "range": unit_range(plan.code.source, plan.code.unit),
-            "die_with_parent": kind == "limits",
-            "limits": {**asdict(self.limits), "processes": _processes(self.limits.processes, kind)},
-        }
-        if interpreter.user_base:
-            kept["PYTHONUSERBASE"] = interpreter.user_base
-        return {
-            **kept,
-            "HOME": str(scratch.home),
-            "USERPROFILE": str(scratch.home),
-            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), tmp),
-            "COLUMNS": "120",
-            "PYTHONPATH": os.pathsep.join(map(str, plan.path)),
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            # One thread each: numerical libraries reserve memory by the number of cores, up to the limit of the run.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            VARIABLE: json.dumps(settings),
-        }
+    def close(self) -> None:
+        """End the processes that warm runs come from."""
+        self._end()
 
+    def __enter__(self) -> Runner:
+        return self
 
-def _root(code: CodeUnderTest, work: Path) -> Path:
-    root = Path(os.path.abspath(code.root))
-    if code.path is None and not (code.root and root.is_dir()):
-        return work  # a snippet needs no project
-    if not root.is_dir():
-        raise UserMistake(f"There is no folder at {code.root}, which should be the root of {code.module}.")
-    return root
-
-
-def _overrides(*settings: str) -> list[str]:
-    return [word for setting in settings for word in ("-o", setting)]
-
-
-def _settings_option(settings: Path | None) -> list[str]:
-    return ["-c", str(settings)] if settings else ["-c", os.devnull]
-
-
-def _copied(test: Path, top: Path, work: Path) -> Path:
-    """A copy of ``test`` under a name that pytest takes, with the ``conftest.py`` files from ``top`` down to it."""
-    place = work
-    for folder in [top, *(p for p in reversed(test.parents) if p.is_relative_to(top) and p != top)]:
-        place = work / folder.relative_to(top)
-        place.mkdir(parents=True, exist_ok=True)
-        if (folder / "conftest.py").is_file():
-            shutil.copyfile(folder / "conftest.py", place / "conftest.py")
-    return Path(shutil.copyfile(test, place / TEST_NAME))
-
-
-def _processes(wanted: int, kind: box.Kind) -> int | None:
-    """The limit as the kernel counts: all of the user's processes and threads, unless the namespace has its own count."""
-    if not sys.platform.startswith("linux"):
-        return None
-    if kind != "limits":
-        release = tuple(int(part) for part in os.uname().release.split(".")[:2] if part.isdigit())
-        return wanted if release >= (5, 14) else None
-    running = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if entry.stat().st_uid == os.getuid():
-                    running += len(os.listdir(entry / "task"))
-            except OSError:  # it ended meanwhile
-                continue
-    return running + wanted
-
-
-def _record(plan: _Plan, finished: Finished, scratch: Scratch, limits: Limits, described: str) -> PytestRun:
-    report = read_report(scratch.report)
-    usage = read_usage(Path(f"{scratch.report}{USAGE}"))
-    verdict, hits = decide(finished, report, usage, limits)
-    common = {
-        "verdict": verdict,
-        "exit_code": None if finished.timed_out else finished.exit_code,
-        "duration": finished.seconds,
-        "log": finished.output,
-        "limits_hit": hits,
-        "sandbox": described,
-    }
-    if report is None:
-        return PytestRun.model_validate(common)
-    origin = report.origin
-    if origin and Path(origin).is_relative_to(scratch.work):
-        origin = Path(origin).relative_to(scratch.work).as_posix()
-    folders = [f"{folder}{os.sep}" for folder in (scratch.work, plan.cwd)]
-    return PytestRun.model_validate(
-        {
-            **common,
-            "cases": tuple(c.model_copy(update={"message": _without(c.message, folders)}) for c in report.cases),
-            "coverage": report.coverage or Coverage(),
-            "asserted_lines": report.asserted,
-            "target_origin": origin,
-        }
-    )
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _without(message: str, folders: list[str]) -> str:

@@ -39,17 +39,25 @@ DESCRIPTIONS: dict[Kind, str] = {
 }
 _HOMES = ("/home", "/root")
 _SOCKETS = ("/run", "/var/run")  # a socket in a read-only folder can still be connected to
+_OWN_CODE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+_BARE_HOME = " (the home folder is visible: the project or its interpreter is all of it)"
 _TRIAL_EXIT = 7
 
 
 @dataclass(frozen=True)
 class View:
-    """What one run needs to see: ``scratch`` to write in, ``slash_tmp`` (inside it) to stand at /tmp, ``needed`` to read."""
+    """What one run needs to see: ``scratch`` to write in, ``slash_tmp`` (inside it) to stand at /tmp, ``needed`` to read.
+
+    In a ``nested`` view nothing can be written: whoever is started in it makes a writable place for each of its runs, in
+    namespaces of that run's own. With ``follow_parent`` the sandbox ends with the thread that started it.
+    """
 
     scratch: str
     slash_tmp: str
     needed: tuple[str, ...]
     cwd: str
+    nested: bool = False
+    follow_parent: bool = True
 
     @property
     def hidden(self) -> list[str]:
@@ -72,13 +80,6 @@ class View:
         gone = [*self.hidden, "/tmp", "/dev"]
         lost = sorted({n for n in self.needed if os.path.exists(n) and any(_inside(n, g) and n != g for g in gone)})
         return [n for n in lost if not any(_inside(n, other) for other in lost if other != n)]
-
-    @property
-    def remarks(self) -> str:
-        """What a person must know about this view, empty when there is nothing."""
-        if any(_inside(home, needed) for home in _own_homes() for needed in self.needed):
-            return " (the home folder is visible: the project or its interpreter is all of it)"
-        return ""
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -125,26 +126,32 @@ def wrap(kind: Kind, command: list[str], view: View) -> list[str]:
             "hidden": view.hidden,
             "restored": view.restored,
             "cwd": view.cwd,
+            "nested": view.nested,
+            "follow_parent": view.follow_parent,
             "command": command,
         }
-        return [sys.executable, "-I", "-S", str(Path(__file__).with_name("namespaces.py")), json.dumps(plan)]
+        start = f"{_OWN_CODE}from inside.namespaces import from_command_line as run; run()"
+        return [sys.executable, "-I", "-S", "-c", start, json.dumps(plan)]
     return command
 
 
 def _bubblewrap(view: View) -> list[str]:
-    arguments = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    arguments = [shutil.which("bwrap") or "bwrap", "--new-session", "--cap-drop", "ALL"]
+    arguments += ["--die-with-parent"] if view.follow_parent else []
     arguments += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     arguments += ["--unshare-cgroup-try", "--ro-bind", "/", "/", "--dev", "/dev"]
     # /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
-    arguments += ["--proc", "/proc", "--remount-ro", "/proc"]
+    arguments += ["--proc", "/proc"]
+    arguments += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"] if view.nested else ["--remount-ro", "/proc"]
+    bind = "--ro-bind" if view.nested else "--bind"
     for folder in view.hidden:
         arguments += ["--tmpfs", folder]
     if view.private_tmp:
         arguments += ["--bind", view.slash_tmp, "/tmp"]
     for path in view.restored:
         arguments += ["--ro-bind", path, path]
-    arguments += ["--bind", view.scratch, view.scratch]
-    for folder in view.hidden:
+    arguments += [bind, view.scratch, view.scratch]
+    for folder in [*view.hidden, *(["/tmp"] if view.nested and view.private_tmp else [])]:
         arguments += ["--remount-ro", folder]
     return [*arguments, "--chdir", view.cwd, "--"]
 
@@ -155,23 +162,49 @@ def describe() -> tuple[Kind, str]:
     return kind, DESCRIPTIONS[kind]
 
 
+def sentence(kind: Kind, needed: tuple[str, ...]) -> str:
+    """What `PytestRun.sandbox` says of a run in ``kind`` that needed to read ``needed``."""
+    bare = kind != "limits" and any(_inside(home, path) for home in _own_homes() for path in needed)
+    return DESCRIPTIONS[kind] + (_BARE_HOME if bare else "")
+
+
 @lru_cache(maxsize=1)
 def available() -> tuple[Kind, ...]:
     """The sandboxes that work here, best first, each found by a real trial; ``limits`` always does. Asked once."""
     return tuple(kind for kind in KINDS if kind == "limits" or _works(kind))
 
 
+@lru_cache(maxsize=4)
+def nests(kind: Kind) -> bool:
+    """Whether a process in the sandbox ``kind`` can make namespaces of its own for each of its runs."""
+    code = f"{_OWN_CODE}from inside.supervise import try_nested as run; run()"
+    return kind != "limits" and kind in available() and _tried(kind, [sys.executable, "-I", "-S", "-c", code], True)
+
+
+def best_for_zygotes() -> tuple[Kind, bool]:
+    """The sandbox that warm runs get, and whether it nests: one that does is worth more than a better known one."""
+    kind = next((kind for kind in available() if nests(kind)), None)
+    return (kind, True) if kind else (available()[0], False)
+
+
 def _works(kind: Kind) -> bool:
     if not sys.platform.startswith("linux") or (kind == "bubblewrap" and shutil.which("bwrap") is None):
         return False
+    trial = f"echo x > $0/mark && ! echo x > /etc/tcrew-mark && test -e $0/mark && exit {_TRIAL_EXIT}"
+    return _tried(kind, ["/bin/sh", "-c", trial], False)
+
+
+def _tried(kind: Kind, command: list[str], nested: bool) -> bool:
+    """Whether ``command``, with a scratch folder as its last argument, ends as it should in this sandbox."""
     with tempfile.TemporaryDirectory(prefix="tcrew-", ignore_cleanup_errors=True) as folder:
         scratch = os.path.realpath(folder)
-        os.mkdir(os.path.join(scratch, "slash-tmp"))
-        view = View(scratch, os.path.join(scratch, "slash-tmp"), needed_paths([sys.prefix, sys.base_prefix]), "/")
-        trial = f"echo x > {scratch}/mark && ! echo x > /etc/tcrew-mark && exit {_TRIAL_EXIT}"
+        for name in ("slash-tmp", "run"):
+            os.mkdir(os.path.join(scratch, name))
+        needed = needed_paths([sys.prefix, sys.base_prefix, str(Path(__file__).parent)])
+        view = View(scratch, os.path.join(scratch, "slash-tmp"), needed, "/", nested=nested)
         try:
             ended = subprocess.run(
-                wrap(kind, ["/bin/sh", "-c", trial], view),
+                wrap(kind, [*command, scratch], view),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=20,
@@ -179,4 +212,4 @@ def _works(kind: Kind) -> bool:
             )
         except (OSError, subprocess.SubprocessError):
             return False
-        return ended.returncode == _TRIAL_EXIT and os.path.exists(os.path.join(scratch, "mark"))
+        return ended.returncode == _TRIAL_EXIT

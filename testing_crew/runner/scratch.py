@@ -9,13 +9,34 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 
-from testing_crew.errors import UserMistake
-
 PROBE_PACKAGE = "_testing_crew_probe"
-_INSIDE = ("plugin.py", "asserts.py", "lines.py", "text.py")
+
+
+def install_probe(launcher: Path, module: str) -> None:
+    """Put what runs in the child beside ``launcher``, a script that calls ``main`` of its ``module``."""
+    package = launcher.parent / PROBE_PACKAGE
+    package.mkdir(parents=True)
+    for file in (Path(__file__).parent / "inside").glob("*.py"):
+        shutil.copyfile(file, package / file.name)
+    launcher.write_text(f"from {PROBE_PACKAGE}.{module} import main\n\nraise SystemExit(main())\n")
+
+
+def remove(folder: Path) -> None:
+    """Remove ``folder``, read-only folders in it and very deep ones too."""
+    with contextlib.suppress(OSError):
+        folder.chmod(stat.S_IRWXU)
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            inner = Path(place) / name
+            with contextlib.suppress(OSError):
+                if not inner.is_symlink():
+                    inner.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists() and os.name == "posix":
+        subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 
 class Scratch:
@@ -40,39 +61,19 @@ class Scratch:
             raise
 
     def _fill(self) -> None:
-        package = self.launcher.parent / PROBE_PACKAGE
-        for folder in (self.work, self.home, self.tmp, self.slash_tmp, package, self.report.parent):
+        for folder in (self.work, self.home, self.tmp, self.slash_tmp, self.report.parent):
             folder.mkdir(parents=True)
-        here = Path(__file__).parent / "inside"
-        (package / "__init__.py").touch()
-        for name in _INSIDE:
-            shutil.copyfile(here / name, package / name)
-        shutil.copyfile(here / "launch.py", self.launcher)
+        install_probe(self.launcher, "launch")
 
-    def write(self, relative: str, text: str) -> Path:
-        """Write ``text`` to ``relative`` (with forward slashes) below ``work``; raises `UserMistake` if it leads outside."""
-        parts = PurePosixPath(relative).parts
-        if not parts or PurePosixPath(relative).is_absolute() or ".." in parts or os.path.isabs(relative):
-            raise UserMistake(f"A file of a run must have a relative path inside its folder, not {relative!r}.")
-        path = self.work.joinpath(*parts)
+    def write(self, relative: str, data: bytes) -> None:
+        """Write ``data`` to ``relative`` (with forward slashes) below ``work``."""
+        path = self.work.joinpath(*relative.split("/"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Lone surrogates in a model's answer become bytes that Python refuses, which is the truth about such a file.
-        path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        return path
+        path.write_bytes(data)
 
     def remove(self) -> None:
-        """Remove everything, read-only folders and very deep ones too."""
-        with contextlib.suppress(OSError):
-            self.path.chmod(stat.S_IRWXU)
-        for folder, names, _ in os.walk(self.path):
-            for name in names:
-                inner = Path(folder) / name
-                with contextlib.suppress(OSError):
-                    if not inner.is_symlink():
-                        inner.chmod(stat.S_IRWXU)
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self.path.exists() and os.name == "posix":
-            subprocess.run(["rm", "-rf", "--", str(self.path)], capture_output=True, check=False)
+        """Remove everything, whatever the run did to it."""
+        remove(self.path)
 
     def __enter__(self) -> Scratch:
         return self

@@ -7,23 +7,33 @@ its cases call for, has crashed, whatever it wrote.
 from __future__ import annotations
 
 import errno
-import json
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testing_crew.runner.limits import Limits
-from testing_crew.runner.process import Finished
 from trace_logger.records import CaseResult, Coverage, Verdict
 
 _USAGE_ERROR, _INTERNAL_ERROR = 4, 3
 _MEMORY_SHARE = 0.75  # a process that died at this share of its allowance is taken to have died of it
 
 
+class MutantReport(BaseModel):
+    """Whether a mutant was loaded, and how many values it replaced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loaded: bool
+    changed: int
+
+
 class Report(BaseModel):
-    """What the plugin wrote; ``errnos`` are the numbers of the operating system's errors that failed a case."""
+    """What the plugin wrote; ``errnos`` are the numbers of the operating system's errors that failed a case.
+
+    ``reached`` maps a line of the target to the cases that ran it, the empty name standing for an import; ``stopped`` is set
+    when not every case was run, as asked.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,54 +42,61 @@ class Report(BaseModel):
     asserted: tuple[int, ...]
     origin: str | None
     coverage: Coverage | None
+    reached: dict[int, frozenset[str]]
+    stopped: bool
+    mutant: MutantReport | None
     exit: int
     internal: str | None
     errnos: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What pytest's process and those that it waited for used: CPU time, and the largest resident size of one of them."""
+class Ending:
+    """How a child ended, and what it left behind.
 
-    cpu_seconds: float
-    peak_bytes: int
+    ``exit_code`` is negative for a signal; ``seconds`` are of wall time; ``over`` is the limit for which it was ended from
+    outside: ``wall``, ``processes`` or ``memory``. ``report`` is the plugin's, as it was found. ``cpu_seconds`` and
+    ``peak_bytes`` (the largest resident size of one process) are None where nobody could note them.
+    """
+
+    exit_code: int
+    output: str
+    cut_bytes: int
+    over: str
+    seconds: float
+    started: bool
+    report: str | None
+    cpu_seconds: float | None
+    peak_bytes: int | None
+
+    def read_report(self) -> Report | None:
+        """The report, or None where there is none or it is not one."""
+        try:
+            return None if self.report is None else Report.model_validate_json(self.report)
+        except ValidationError:
+            return None
 
 
-def read_usage(path: Path) -> Usage | None:
-    """The usage noted at ``path``, or None where there is none."""
-    try:
-        cpu_seconds, peak_bytes = json.loads(path.read_bytes())
-        return Usage(float(cpu_seconds), int(peak_bytes))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def read_report(path: Path) -> Report | None:
-    """The report at ``path``, or None where there is none or it is not one."""
-    try:
-        return Report.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def decide(
-    finished: Finished, report: Report | None, usage: Usage | None, limits: Limits
-) -> tuple[Verdict, tuple[str, ...]]:
+def decide(ending: Ending, report: Report | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict of a run and the limits that it met, in words."""
     hits = []
-    if finished.cut_bytes:
-        hits.append(f"output ({limits.output_bytes // 1024} KiB kept, {finished.cut_bytes} bytes cut)")
+    if ending.cut_bytes:
+        hits.append(f"output ({limits.output_bytes // 1024} KiB kept, {ending.cut_bytes} bytes cut)")
     if report and errno.EFBIG in report.errnos:
         hits.append(f"file size ({limits.file_bytes // 1024**2} MiB)")
-    if report and errno.EAGAIN in report.errnos:
+    if report and errno.ENOSPC in report.errnos:
+        hits.append(f"disk ({limits.disk_bytes // 1024**2} MiB)")
+    if ending.over == "processes" or (report and errno.EAGAIN in report.errnos):
         hits.append(f"processes ({limits.processes})")
-    if finished.timed_out:
+    if ending.over == "wall":
         return "timeout", (*hits, f"wall time ({limits.wall_seconds:g} s)")
-    if _out_of_time(finished, usage, limits):
+    if ending.over == "processes":
+        return "crashed", tuple(hits)
+    if _out_of_time(ending, limits):
         return "timeout", (*hits, f"CPU time ({limits.cpu_seconds} s)")
-    if _out_of_memory(finished, report, usage, limits):
+    if ending.over == "memory" or _out_of_memory(ending, report, limits):
         return "out_of_memory", (*hits, f"memory ({limits.memory_bytes // 1024**2} MiB)")
-    return _of_cases(finished.exit_code, report), tuple(hits)
+    return _of_cases(ending.exit_code, report), tuple(hits)
 
 
 def _signal(exit_code: int) -> int:
@@ -87,18 +104,18 @@ def _signal(exit_code: int) -> int:
     return -exit_code if exit_code < 0 else max(exit_code - 128, 0)
 
 
-def _out_of_time(finished: Finished, usage: Usage | None, limits: Limits) -> bool:
-    killer = _signal(finished.exit_code)
+def _out_of_time(ending: Ending, limits: Limits) -> bool:
+    killer = _signal(ending.exit_code)
     if killer == getattr(signal, "SIGXCPU", -1):
         return True
-    return killer == 9 and usage is not None and usage.cpu_seconds >= limits.cpu_seconds
+    return killer == 9 and ending.cpu_seconds is not None and ending.cpu_seconds >= limits.cpu_seconds
 
 
-def _out_of_memory(finished: Finished, report: Report | None, usage: Usage | None, limits: Limits) -> bool:
+def _out_of_memory(ending: Ending, report: Report | None, limits: Limits) -> bool:
     if report and (report.internal == "MemoryError" or any(c.exception == "MemoryError" for c in report.cases)):
         return True
-    died = report is None and _signal(finished.exit_code) in (6, 7, 9, 11)
-    return died and usage is not None and usage.peak_bytes >= _MEMORY_SHARE * limits.memory_bytes
+    died = report is None and _signal(ending.exit_code) in (6, 7, 9, 11)
+    return died and ending.peak_bytes is not None and ending.peak_bytes >= _MEMORY_SHARE * limits.memory_bytes
 
 
 def _of_cases(exit_code: int, report: Report | None) -> Verdict:
@@ -112,7 +129,7 @@ def _of_cases(exit_code: int, report: Report | None) -> Verdict:
     ran = [case for case in report.cases if case.phase != "collect"]
     troubled = bool(outcomes & {"failed", "error"})
     due = 1 if troubled else 0 if ran else 5
-    if len(ran) != report.collected or exit_code != due:
+    if (len(ran) != report.collected and not report.stopped) or exit_code != due:
         return "crashed"
     if troubled:
         return "error" if "error" in outcomes else "failed"

@@ -1,9 +1,10 @@
-"""The first thing that runs in the child: bound the process, then hand over to pytest.
+"""The first thing that runs in a cold child: bound the process, then hand over to pytest.
 
-A script, run by the target's own interpreter from inside the sandbox. The limits are set here and not before the sandbox
-starts, so that the number of processes is counted in the sandbox's own user namespace, and because a hook between fork
-and exec is unsafe in a program with threads. pytest runs in a fork, so that what it used is known however it dies: a
-sandbox does not pass that on. Standard library only.
+Run by the target's own interpreter inside the sandbox. The limits are set here and not before the sandbox starts, so that
+the number of processes is counted in the sandbox's own user namespace, and because a hook between fork and exec is unsafe in
+a program with threads. pytest runs in a fork, so that what it used is known however it dies: a sandbox does not pass that on.
+Standard library only.
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import signal
 import sys
 from typing import Any
 
-VARIABLE = "TESTING_CREW_PROBE"
+VARIABLE = "TESTING_CREW_PROBE"  # the path of the settings, which are JSON
 STARTED = ".started"
 USAGE = ".usage"
 
 
-def _bound(limits: dict[str, Any]) -> None:
+def bound(limits: dict[str, Any]) -> None:
+    """Limit this process and what it will start, as far as the system knows such limits."""
     try:
         import resource
     except ImportError:
@@ -28,7 +30,7 @@ def _bound(limits: dict[str, Any]) -> None:
         "RLIMIT_CPU": (limits["cpu_seconds"], limits["cpu_seconds"] + 2),
         "RLIMIT_AS": (limits["memory_bytes"],) * 2,
         "RLIMIT_FSIZE": (limits["file_bytes"],) * 2,
-        "RLIMIT_NPROC": (limits["processes"],) * 2,
+        "RLIMIT_NPROC": (limits["process_limit"],) * 2,
         "RLIMIT_CORE": (0, 0),
     }
     for name, (soft, hard) in wanted.items():
@@ -45,12 +47,10 @@ def _bound(limits: dict[str, Any]) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere nothing."""
     if sys.platform == "linux":
-        import ctypes
+        from .linux import die_with_parent
 
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
 
 
 def _fork_and_follow(note: str) -> None:
@@ -71,9 +71,10 @@ def _fork_and_follow(note: str) -> None:
 
 
 def main() -> int:
-    """Set the limits that the environment names and run pytest with this process's arguments."""
-    settings = json.loads(os.environ[VARIABLE])
-    _bound(settings["limits"])
+    """Set the limits that the settings name and run pytest with this process's arguments."""
+    with open(os.environ[VARIABLE], encoding="utf-8") as file:
+        settings = json.load(file)
+    bound(settings["limits"])
     if settings["die_with_parent"]:
         _die_with_parent()
     if hasattr(os, "fork"):
@@ -85,7 +86,3 @@ def main() -> int:
     with open(settings["report"] + STARTED, "wb"):
         pass  # from here on, what goes wrong is the test file's doing
     return int(pytest.main())
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

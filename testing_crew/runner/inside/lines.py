@@ -102,6 +102,22 @@ def figures(lines: Iterable[int], ran: Iterable[int]) -> dict[str, Any]:
     return {"line": share, "branch": None, "missed_lines": sorted(wanted - done), "missed_branches": []}
 
 
+class Unwatched:
+    """Nothing is watched: for a run of which only the outcome is asked."""
+
+    def label(self, name: str) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def labels(self, path: str) -> dict[int, set[str]]:
+        return {}
+
+    def measure(self, body: Body) -> dict[str, Any]:
+        return {}
+
+
 class Measured:
     """coverage.py, for lines and branches."""
 

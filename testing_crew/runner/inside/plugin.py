@@ -1,7 +1,7 @@
 """What happened, from pytest's own hooks: runs inside the target's interpreter, loaded with ``-p``.
 
-Standard library and pytest only, Python 3.10 and later, pytest 8 and later. The settings come as JSON in one environment
-variable, which is gone before the first test module is imported. The report goes to the file that the settings name when
+Standard library and pytest only, Python 3.10 and later, pytest 8 and later. In a cold run the settings come as a JSON file
+that an environment variable names; both are gone before the first test module is imported. The report goes to the file that the settings name when
 the session ends, whole or not at all: a run without a report did not reach its end.
 
 A report from inside the test's own process is evidence and not proof; the runner checks it against the exit status.
@@ -10,37 +10,24 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import os
 import sys
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from . import asserts, lines
-from .text import clip, one_line, row_of, safe_repr
+from . import asserts, lines, mutant
+from .explain import Explainer
+from .launch import VARIABLE
+from .shuffle import shuffle
+from .text import clip, one_line, row_of
 
-VARIABLE = "TESTING_CREW_PROBE"
 _RANK = {"passed": 0, "skipped": 1, "xfailed": 1, "xpassed": 1, "failed": 2, "error": 2}
 _DETAILS = "testing_crew_details"
-_MACHINERY = ("pluggy", "_pytest", __name__.partition(".")[0])
-
-
-@dataclass
-class _Compared:
-    """A comparison that pytest explained, and where it stands."""
-
-    path: str
-    line: int
-    op: str
-    left: object
-    right: object
 
 
 class Probe:
@@ -55,27 +42,17 @@ class Probe:
         self.cases: dict[str, dict[str, Any]] = {}
         self.collected = 0
         self.internal: str | None = None
-        self.errnos: set[int] = set()
+        self.only: frozenset[str] | None = frozenset(settings["only"]) if settings["only"] is not None else None
+        self.shuffle: int | None = settings["shuffle"]
+        self.stop_first: bool = settings["stop_first"]
+        self.mutant = mutant.install(self.target, settings["source"]) if settings["source"] is not None else None
+        self._explainer = Explainer(self.target, self.test)
+        self._session: pytest.Session | None = None
         self._broken_off: BaseException | None = None
-        self._compared: list[_Compared] = []
         self._rows: dict[str, str | None] = {}
-        self._trees: dict[str, ast.Module | None] = {}
-        self._real: dict[str, str] = {}
-        self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
-
-    def _path(self, name: str) -> str:
-        if name not in self._real:
-            self._real[name] = os.path.realpath(name)
-        return self._real[name]
-
-    def _tree(self, path: str) -> ast.Module | None:
-        if path not in self._trees:
-            try:
-                with open(path, "rb") as file:
-                    self._trees[path] = ast.parse(file.read())
-            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-                self._trees[path] = None
-        return self._trees[path]
+        self._watch: lines.Watch = lines.Unwatched()
+        if settings["measure"]:
+            self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
 
     # -- collection ---------------------------------------------------------------------------------------------------
 
@@ -85,8 +62,8 @@ class Probe:
             # pytest wraps what an import raised in an error of its own whose text is a whole traceback.
             while isinstance(error, pytest.Collector.CollectError) and error.__cause__ is not None:
                 error = error.__cause__
-            place = self._line_of(error)
-            if isinstance(error, SyntaxError) and error.filename and self._path(error.filename) == self.test:
+            place = self._explainer.line_of(error)
+            if isinstance(error, SyntaxError) and error.filename and self._explainer.path(error.filename) == self.test:
                 place = error.lineno
             self._collect_case(node.nodeid, "error", type(error).__name__, one_line(error), place)
 
@@ -110,14 +87,22 @@ class Probe:
             "line": line,
         }
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.only is not None:
+            items[:] = [item for item in items if item.nodeid.partition("::")[2] in self.only]
+        if self.shuffle is not None:
+            shuffle(items, self.shuffle)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._session = session
         self.collected = len(session.items)
 
     # -- one test -----------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._compared.clear()
+        self._explainer.begin_test()
         self._rows[item.nodeid] = row_of(item)  # now: the test may change the values
         self._watch.label(item.nodeid)
         try:
@@ -126,11 +111,7 @@ class Probe:
             self._watch.label("")
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
-        frame = inspect.currentframe()
-        while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _MACHINERY:
-            frame = frame.f_back
-        if frame is not None:
-            self._compared.append(_Compared(self._path(frame.f_code.co_filename), frame.f_lineno, op, left, right))
+        self._explainer.note(op, left, right)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -143,7 +124,7 @@ class Probe:
         details: dict[str, Any] = {"function": getattr(item, "originalname", None) or item.name.partition("[")[0]}
         details["row"] = self._rows.get(item.nodeid)
         if call.excinfo is not None and report.failed:
-            details.update(self._explain(item, call.excinfo.value, report))
+            details.update(self._explainer.explain(item, call.excinfo.value, report))
         elif report.skipped and isinstance(report.longrepr, tuple):
             details["message"] = clip(str(report.longrepr[2]))
         elif report.failed:
@@ -159,6 +140,8 @@ class Probe:
             return  # a rerun announced by another plugin: the last run decides
         if hasattr(report, "wasxfail"):
             outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+        if outcome == "failed" and self.stop_first and self._session is not None:
+            self._session.shouldfail = "one failure is enough"
         if outcome == "failed" and report.when != "call":
             outcome = "error"
         case = self.cases.setdefault(
@@ -175,51 +158,6 @@ class Probe:
             case["done"] = True
             if case["outcome"] == "passed":
                 case["phase"] = "call"
-
-    # -- what went wrong ----------------------------------------------------------------------------------------------
-
-    def _line_of(self, error: BaseException) -> int | None:
-        """The last line of the test file on the way to ``error``."""
-        stack = list(traceback.walk_tb(error.__traceback__))
-        return next((n for f, n in reversed(stack) if self._path(f.f_code.co_filename) == self.test), None)
-
-    def _explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
-        known: dict[str, Any] = {"line": self._line_of(error), "exception": type(error).__name__}
-        known["message"] = one_line(error)
-        if isinstance(error, OSError) and error.errno is not None:
-            self.errnos.add(error.errno)
-        if isinstance(error, pytest.FixtureLookupError):
-            text: str = getattr(report.longrepr, "errorstring", "")
-            known["message"] = next((line.strip() for line in text.splitlines() if line.strip()), "fixture not found")
-        if not isinstance(error, AssertionError):
-            return known
-        stack = [
-            pair
-            for pair in traceback.walk_tb(error.__traceback__)
-            if not pair[0].f_locals.get("__tracebackhide__", False)
-        ]
-        if not stack:
-            return known
-        frame, line = stack[-1]
-        path = self._path(frame.f_code.co_filename)
-        tree = self._tree(path)
-        failed = asserts.assert_at(tree, line) if tree else None
-        if failed is None:
-            return known
-        if path == self.target != self.test:  # an assert of the target's own keeps its message: a test can match it
-            known["message"] = clip(asserts.expression(failed, with_message=True))
-            return known
-        known["message"] = clip(asserts.expression(failed, with_message=False))
-        end = failed.end_lineno or failed.lineno
-        compared = [c for c in self._compared if c.path == path and failed.lineno <= c.line <= end]
-        compare = asserts.equality(failed.test, len(compared)) if compared else None
-        if compare is not None and compared[-1].op == "==":
-            left, right = compared[-1].left, compared[-1].right
-            parameters = frozenset(getattr(getattr(item, "callspec", None), "params", {}))
-            if asserts.expected_on_left(compare, parameters):
-                left, right = right, left
-            known.update(actual=safe_repr(left), expected=safe_repr(right))
-        return known
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -240,9 +178,12 @@ class Probe:
             "asserted": self._asserted(),
             "origin": self._origin(),
             "coverage": self._coverage(),
+            "reached": self._reached(),
+            "stopped": bool(self._session and self._session.shouldfail),
+            "mutant": {"loaded": self.mutant.loaded, "changed": self.mutant.changed} if self.mutant else None,
             "exit": int(exitstatus),
             "internal": self.internal,
-            "errnos": sorted(self.errnos),
+            "errnos": sorted(self._explainer.errnos),
         }
         part = self.report_path + ".part"
         with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -252,7 +193,7 @@ class Probe:
     def _mark_unfinished(self) -> None:
         """Give what broke the session off (an exit, an interrupt, an error of pytest's) to the test that it came from."""
         error = self._broken_off
-        place = self._line_of(error) if error else None
+        place = self._explainer.line_of(error) if error else None
         unfinished = [c for c in self.cases.values() if c["phase"] != "collect" and not c.pop("done", False)]
         for case in unfinished:
             if case["outcome"] == "passed":
@@ -268,7 +209,7 @@ class Probe:
         pytest's own hook for passing assertions is of no use here: it computes the repr of every operand, which takes long
         and runs code that the test did not ask for.
         """
-        tree = self._tree(self.test)
+        tree = self._explainer.tree(self.test)
         passed = {node for node, case in self.cases.items() if case["outcome"] == "passed"}
         held = {line for line, nodes in self._watch.labels(self.test).items() if not passed.isdisjoint(nodes)}
         claims = asserts.claims(tree) if tree else []
@@ -281,7 +222,9 @@ class Probe:
             return os.path.realpath(named)
         # __dict__ and not getattr: a lazy module would import what it stands for.
         files = [m.__dict__.get("__file__") for m in list(sys.modules.values()) if isinstance(m, ModuleType)]
-        return self.target if any(isinstance(f, str) and self._path(f) == self.target for f in files) else None
+        return (
+            self.target if any(isinstance(f, str) and self._explainer.path(f) == self.target for f in files) else None
+        )
 
     def _coverage(self) -> dict[str, Any] | None:
         try:
@@ -289,12 +232,20 @@ class Probe:
         except (OSError, SyntaxError, ValueError):
             return None
 
+    def _reached(self) -> dict[str, list[str]]:
+        """Line of the target → the tests that ran it, and the empty name for an import."""
+        found = self._watch.labels(self.target)
+        return {str(line): sorted(name.partition("::")[2] for name in names) for line, names in found.items()}
+
 
 def _settings() -> dict[str, Any]:
-    """The settings, taken out of the environment together with the folder that this package was loaded from."""
+    """The settings; what led to them leaves the environment, the disk and what can be imported."""
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
-    settings: dict[str, Any] = json.loads(os.environ.pop(VARIABLE))
+    path = os.environ.pop(VARIABLE)
+    with open(path, encoding="utf-8") as file:
+        settings: dict[str, Any] = json.load(file)
+    os.unlink(path)
     return settings
 
 

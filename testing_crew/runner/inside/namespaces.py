@@ -1,8 +1,8 @@
 """A sandbox from Linux's user namespaces alone, for machines without bubblewrap.
 
-A script, run by our own interpreter in a process of its own: ``python -I -S namespaces.py PLAN``, with PLAN as JSON from
-`sandbox.wrap`. It needs no privilege and no helper program. Standard library only. It ends with the exit status of the
-command, or 128 plus the number of the signal that killed it.
+Run by our own interpreter in a process of its own, with a plan as JSON from `sandbox.wrap`. It needs no privilege and no
+helper program. Standard library only. It ends with the exit status of the command, or 128 plus the number of the signal that
+killed it.
 
 The order matters. First every mount becomes read-only, so that each later bind of a part of it is born read-only; then what
 must come back is held by descriptors, since the paths to it disappear; then folders are covered; then the held parts return.
@@ -10,7 +10,6 @@ must come back is held by descriptors, since the paths to it disappear; then fol
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -21,42 +20,38 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-_RDONLY, _NOSUID, _NODEV, _NOEXEC, _NOATIME, _NODIRATIME = 1, 2, 4, 8, 1024, 2048
-_REMOUNT, _BIND, _REC, _PRIVATE, _RELATIME = 32, 4096, 16384, 1 << 18, 1 << 21
+from .linux import (
+    BIND,
+    NEWIPC,
+    NEWNET,
+    NEWNS,
+    NEWPID,
+    NEWUTS,
+    NODEV,
+    NOEXEC,
+    NOSUID,
+    PRIVATE,
+    RDONLY,
+    REC,
+    REMOUNT,
+    die_with_parent,
+    drop_privilege,
+    mount,
+    new_namespaces,
+)
+
+_NOATIME, _NODIRATIME, _RELATIME = 1024, 2048, 1 << 21
 _OPTIONS = {
-    "ro": _RDONLY,
-    "nosuid": _NOSUID,
-    "nodev": _NODEV,
-    "noexec": _NOEXEC,
+    "ro": RDONLY,
+    "nosuid": NOSUID,
+    "nodev": NODEV,
+    "noexec": NOEXEC,
     "noatime": _NOATIME,
     "nodiratime": _NODIRATIME,
     "relatime": _RELATIME,
 }
-_SET_PDEATHSIG, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 24, 38
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _call(name: str, *arguments: Any) -> None:
-    if getattr(_libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}{arguments}: {os.strerror(number)}")
-
-
-def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
-    _call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
-
-
-def _new_namespaces() -> None:
-    uid, gid = os.getuid(), os.getgid()
-    _call("unshare", _NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
 def _mounts() -> list[tuple[str, int]]:
@@ -72,10 +67,10 @@ def _mounts() -> list[tuple[str, int]]:
 
 def _make_read_only(scratch: str) -> None:
     for target, flags in _mounts():
-        if target == scratch or flags & _RDONLY:
+        if target == scratch or flags & RDONLY:
             continue
         try:
-            _mount("none", target, None, _REMOUNT | _BIND | _RDONLY | flags)
+            mount("none", target, None, REMOUNT | BIND | RDONLY | flags)
         except OSError:
             # A mount that another one covers has no path any more, and nobody else can reach it either.
             if os.path.exists(target) and not os.statvfs(target).f_flag & os.ST_RDONLY:
@@ -93,51 +88,52 @@ def _give_back(descriptor: int, path: str, *, folder: bool) -> None:
     else:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
-    _mount(f"/proc/self/fd/{descriptor}", path, None, _BIND | (_REC if folder else 0))
+    mount(f"/proc/self/fd/{descriptor}", path, None, BIND | (REC if folder else 0))
 
 
 def _furnish(plan: dict[str, Any]) -> None:
     """Build the view that the command will have."""
     scratch = plan["scratch"]
-    _mount("none", "/", None, _REC | _PRIVATE)
-    _mount(scratch, scratch, None, _BIND)
-    _make_read_only(scratch)
+    mount("none", "/", None, REC | PRIVATE)
+    writable = plan["slash_tmp"] if plan["nested"] else scratch
+    mount(writable, writable, None, BIND)
+    _make_read_only(writable)
     held = [(_hold(path), path, os.path.isdir(path)) for path in plan["restored"]]
     held.append((_hold(scratch), scratch, True))
     own_tmp = _hold(plan["slash_tmp"])
+    tmp_flags = dict(_mounts()).get(writable, 0)
     devices = [(_hold(f"/dev/{name}"), f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")]
-    _mount("tmpfs", "/dev", "tmpfs", _NOSUID | _NOEXEC, "mode=755,size=256m")
+    mount("tmpfs", "/dev", "tmpfs", NOSUID | NOEXEC, "mode=755,size=256m")
     for descriptor, path in devices:
         _give_back(descriptor, path, folder=False)
     for name, target in _LINKS.items():
         os.symlink(target, f"/dev/{name}")
     os.mkdir("/dev/shm", 0o1777)
     for folder in plan["hidden"]:
-        _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "mode=755,size=1m")
+        mount("tmpfs", folder, "tmpfs", NOSUID | NODEV, "mode=755,size=1m")
     if plan["private_tmp"]:
-        _mount(f"/proc/self/fd/{own_tmp}", "/tmp", None, _BIND)
+        mount(f"/proc/self/fd/{own_tmp}", "/tmp", None, BIND)
     for descriptor, path, is_folder in held:
         _give_back(descriptor, path, folder=is_folder)
     for folder in plan["hidden"]:
-        _mount("none", folder, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV)
+        mount("none", folder, None, REMOUNT | BIND | RDONLY | NOSUID | NODEV)
+    if plan["nested"] and plan["private_tmp"]:
+        mount("none", "/tmp", None, REMOUNT | BIND | RDONLY | tmp_flags)
     for descriptor in [own_tmp, *(d for d, *_ in held), *(d for d, _ in devices)]:
         os.close(descriptor)
+    if plan["nested"]:  # what starts the runs has this one folder to write to, which each run will cover
+        mount("tmpfs", "/dev/shm", "tmpfs", NOSUID | NODEV, "mode=1777,size=64m")
+        mount("none", plan["slash_tmp"], None, REMOUNT | BIND | RDONLY | tmp_flags)
+        mount("none", "/dev", None, REMOUNT | BIND | RDONLY | NOSUID | NOEXEC)
     # Read-only, for /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
-    _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC | _RDONLY)
+    # Each run of a nested sandbox mounts its own; what starts it must write to the outer one.
+    mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC | (0 if plan["nested"] else RDONLY))
 
 
 def _loopback_up() -> None:
     SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         fcntl.ioctl(one, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING))
-
-
-def _drop_privilege() -> None:
-    """Without these, root in the namespace could undo the mounts."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    for capability in range(last + 1):
-        _call("prctl", _CAPBSET_DROP, capability, 0, 0, 0)
-    _call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _follow(child: int) -> int:
@@ -151,15 +147,17 @@ def _follow(child: int) -> int:
 
 def main(plan: dict[str, Any]) -> int:
     """Run the plan's command inside; returns its exit status."""
-    _new_namespaces()
-    _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after: new credentials would undo it
+    new_namespaces(NEWNS | NEWPID | NEWNET | NEWIPC | NEWUTS)
+    if plan["follow_parent"]:
+        die_with_parent()  # after: new credentials would undo it
     first = os.fork()
     if first:
         return _follow(first)
-    _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     _furnish(plan)
     _loopback_up()
-    _drop_privilege()
+    if not plan["nested"]:  # there each run drops its own; root could not make namespaces without
+        drop_privilege()
     os.chdir(plan["cwd"])
     second = os.fork()
     if second:
@@ -169,5 +167,6 @@ def main(plan: dict[str, Any]) -> int:
     os.execv(plan["command"][0], plan["command"])
 
 
-if __name__ == "__main__":
-    raise SystemExit(main(json.loads(sys.argv[1])))
+def from_command_line() -> None:
+    """Run the plan that the last argument holds."""
+    raise SystemExit(main(json.loads(sys.argv[-1])))

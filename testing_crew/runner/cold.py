@@ -1,0 +1,118 @@
+"""One run in a process of its own from the start: the target's interpreter, pytest with our plugin, inside the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from testing_crew.runner import sandbox as box
+from testing_crew.runner.inside.launch import STARTED, USAGE, VARIABLE
+from testing_crew.runner.interpreter import Interpreter
+from testing_crew.runner.limits import Limits
+from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.process import run_child
+from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
+from testing_crew.runner.verdict import Ending
+
+_KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
+
+
+def run_cold(
+    plan: Plan, variation: Variation, limits: Limits, kind: box.Kind, *, plain: bool = False
+) -> tuple[Ending, Path]:
+    """Make one run of ``plan``, and say in which folder of its own it was. A ``plain`` one is without our plugin."""
+    with Scratch() as scratch:
+        for relative, data in plan.files.items():
+            scratch.write(relative, data)
+        placed = plan.place(scratch.work)
+        view = box.View(str(scratch.path), str(scratch.slash_tmp), plan.needed, str(placed.cwd))
+        settings = {
+            **variation.settings(plan, placed, str(scratch.report)),
+            "limits": {**asdict(limits), "process_limit": process_limit(limits.processes, kind)},
+            "die_with_parent": kind == "limits",
+        }
+        settings_file = scratch.report.parent / "settings.json"
+        settings_file.write_text(json.dumps(settings), encoding="utf-8")
+        plugin = [] if plain else ["-p", f"{PROBE_PACKAGE}.plugin"]
+        arguments = [*placed.options, *plugin, str(placed.test)]
+        variables = {
+            **environment(plan.interpreter, scratch.path, variation.hash_seed),
+            "PYTHONPATH": os.pathsep.join(placed.path),
+            VARIABLE: str(settings_file),
+        }
+        finished = run_child(
+            box.wrap(kind, [plan.interpreter.executable, str(scratch.launcher), *arguments], view),
+            variables,
+            str(placed.cwd),
+            variation.wall_seconds or limits.wall_seconds,
+            limits.output_bytes,
+            mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
+        )
+        cpu_seconds, peak_bytes = _usage(Path(f"{scratch.report}{USAGE}"))
+        ending = Ending(
+            exit_code=finished.exit_code,
+            output=finished.output,
+            cut_bytes=finished.cut_bytes,
+            over="wall" if finished.timed_out else "",
+            seconds=finished.seconds,
+            started=Path(f"{scratch.report}{STARTED}").exists(),
+            report=_text(scratch.report),
+            cpu_seconds=cpu_seconds,
+            peak_bytes=peak_bytes,
+        )
+        return ending, scratch.work
+
+
+def environment(interpreter: Interpreter, place: Path, hash_seed: int) -> dict[str, str]:
+    """All the variables that a child gets, whose own folders lie in ``place``; what leads to the target comes later."""
+    kept = {k: v for k, v in os.environ.items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}
+    if interpreter.user_base:
+        kept["PYTHONUSERBASE"] = interpreter.user_base
+    return {
+        **kept,
+        "HOME": str(place / "home"),
+        "USERPROFILE": str(place / "home"),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(place / "tmp")),
+        "COLUMNS": "120",
+        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # One thread each: numerical libraries reserve memory by the number of cores, up to the limit of the run.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def process_limit(wanted: int, kind: box.Kind) -> int | None:
+    """The limit as the kernel counts: all of the user's processes and threads, unless the namespace has its own count."""
+    if not sys.platform.startswith("linux"):
+        return None
+    if kind != "limits":
+        release = tuple(int(part) for part in os.uname().release.split(".")[:2] if part.isdigit())
+        return wanted if release >= (5, 14) else None
+    running = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if entry.stat().st_uid == os.getuid():
+                    running += len(os.listdir(entry / "task"))
+            except OSError:  # it ended meanwhile
+                continue
+    return running + wanted
+
+
+def _usage(note: Path) -> tuple[float | None, int | None]:
+    try:
+        cpu_seconds, peak_bytes = json.loads(note.read_bytes())
+        return float(cpu_seconds), int(peak_bytes)
+    except (OSError, ValueError, TypeError):
+        return None, None
+
+
+def _text(report: Path) -> str | None:
+    try:
+        return report.read_bytes().decode("utf-8", "backslashreplace")
+    except OSError:
+        return None

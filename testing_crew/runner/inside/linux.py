@@ -1,0 +1,72 @@
+"""The few system calls of Linux that Python's standard library does not have: mounts, namespaces, capabilities.
+
+Runs in the target's interpreter and in ours; standard library only. Everything here raises OSError when the kernel refuses.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
+REMOUNT, BIND, REC, PRIVATE = 32, 4096, 16384, 1 << 18
+_SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Call the C library's ``name``; raises OSError with its errno when it fails."""
+    if getattr(_libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}{arguments}: {os.strerror(number)}")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Put ``source`` into the file system at ``target``, as the system call of that name does."""
+    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
+
+
+def new_namespaces(flags: int) -> None:
+    """Move into a user namespace of our own, and into the others of ``flags``; user and group keep their numbers.
+
+    A process-id namespace holds for the children only.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", NEWUSER | flags)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def drop_privilege() -> None:
+    """Give up every capability for good, in this process and in what it will execute."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    for capability in range(last + 1):
+        call("prctl", _CAPBSET_DROP, capability, 0, 0, 0)
+    call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    call("capset", header, (ctypes.c_uint32 * 6)())
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies."""
+    call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def set_readable(readable: bool) -> None:
+    """Whether another process of the same user may look into this one (its memory, its environment, its files)."""
+    call("prctl", _SET_DUMPABLE, int(readable), 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies."""
+    call("prctl", _SET_CHILD_SUBREAPER, 1, 0, 0, 0)

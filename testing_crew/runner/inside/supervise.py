@@ -1,0 +1,379 @@
+"""One run of the warm runner: a child that is bounded and watched, and cleared away with everything that it started.
+
+The zygote forks a supervisor for each run, and the supervisor forks the child that runs the tests. How far the child is kept
+apart is the ``level``: ``nested`` is namespaces of the run's own (its files in a small file system in memory, its processes
+numbered for themselves), so that nothing can outlive it; ``shared`` is the sandbox that the zygote stands in, cleared after
+each run; ``limits`` is neither. Standard library only, Linux only.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+from typing import Any, NoReturn
+
+from . import linux
+from .capped import Capped
+from .launch import STARTED, bound
+
+FOLDERS = ("work", "home", "tmp", "slash-tmp", "shm")
+MODULES = ".modules"  # beside the report: the modules that a run had at its end
+MOST_REPORT_BYTES = 64 * 2**20
+_MOST_FILES = 65_536
+_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.004
+_HEADER = struct.Struct("!I")
+
+
+def send(control: socket.socket, message: dict[str, Any]) -> None:
+    """Send one message: its length in four bytes, then JSON."""
+    data = json.dumps(message).encode()
+    control.sendall(_HEADER.pack(len(data)) + data)
+
+
+def receive(control: socket.socket) -> dict[str, Any] | None:
+    """The next message; None when the other side is gone."""
+    header = _exactly(control, _HEADER.size)
+    data = None if header is None else _exactly(control, _HEADER.unpack(header)[0])
+    return None if data is None else dict(json.loads(data))
+
+
+def _exactly(control: socket.socket, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        try:
+            piece = control.recv(min(size - len(data), 2**20))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def start(order: dict[str, Any], control: socket.socket, level: str) -> int:
+    """Fork twice. In the zygote, returns the supervisor's number; in the child that is to run the tests, returns 0."""
+    supervisor = os.fork()
+    if supervisor:
+        return supervisor
+    try:
+        linux.die_with_parent()
+        run = _Run(order, control, level)
+        if run.fork():
+            return 0
+        answer = run.follow()
+    except Exception as error:  # told to the other side, which runs cold in its place
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    with contextlib.suppress(OSError):
+        send(control, answer)
+    os._exit(0)
+
+
+class _Run:
+    """What a supervisor knows of its run."""
+
+    def __init__(self, order: dict[str, Any], control: socket.socket, level: str) -> None:
+        self.order = order
+        self.control = control
+        self.level = level
+        self.place: str = order["place"]
+        self.limits: dict[str, Any] = order["limits"]
+        self.init = 0
+        if level == "nested":
+            self.init = _enter(self.place, self.limits["disk_bytes"], order["covered"])
+        elif level == "limits":
+            linux.adopt_orphans()
+        _furnish(self.place, order)
+        self.others = _count()
+
+    def fork(self) -> bool:
+        """Fork the child; True in it, ready to run the tests."""
+        reading, writing = os.pipe()
+        self.reading = reading
+        self.began = time.monotonic()
+        self.child = os.fork()
+        if self.child:
+            os.close(writing)
+            return False
+        try:
+            os.close(reading)
+            self._become(writing)
+        except BaseException as error:
+            os.write(writing, f"the run could not be set up: {error!r}\n".encode())
+            os._exit(70)
+        return True
+
+    def _become(self, output: int) -> None:
+        os.setsid()
+        _take_over(output)
+        os.close(self.control.detach())
+        bound(self.limits)
+        if self.level == "nested":
+            linux.drop_privilege()
+        linux.set_readable(True)
+        os.chdir(self.order["cwd"])
+
+    # -- in the supervisor --------------------------------------------------------------------------------------------
+
+    def follow(self) -> dict[str, Any]:
+        """Wait for the child's end, or make one, and say how it went."""
+        kept = Capped(self.limits["output_bytes"])
+        over = self._watch(kept)
+        seconds = time.monotonic() - self.began
+        usage = self._end()
+        _drain(self.reading, kept)
+        status, used = usage
+        report = self.order["settings"]["report"]
+        return {
+            "exit_code": os.waitstatus_to_exitcode(status),
+            "output": kept.text(),
+            "cut_bytes": kept.cut,
+            "timed_out": over == "wall",
+            "over": over,
+            "seconds": seconds,
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+            "peak_bytes": used.ru_maxrss * 1024,
+            "started": os.path.exists(report + STARTED),
+            "report": _read(report),
+            "modules": _read(report + MODULES) if self.order.get("learn") else None,
+        }
+
+    def _watch(self, kept: Capped) -> str:
+        """Until the child has ended, or met a limit: its name then, empty otherwise."""
+        deadline = self.began + self.limits["wall_seconds"]
+        look = self.began + _LOOK_SECONDS
+        watched: list[Any] = [self.reading, self.control]
+        step = _POLL_SECONDS
+        with contextlib.suppress(AttributeError, OSError):  # an old kernel: polled
+            watched.append(os.pidfd_open(self.child))
+            step = _LOOK_SECONDS
+        while True:
+            now = time.monotonic()
+            if now >= deadline:
+                return "wall"
+            ready = select.select(watched, [], [], min(step, deadline - now))[0]
+            if self.reading in ready:
+                data = os.read(self.reading, 65_536)
+                kept.feed(data)
+                if not data:
+                    watched.remove(self.reading)
+            if self.control in ready:  # nobody waits for the answer any more
+                self._end()
+                os._exit(1)
+            if os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return ""
+            if now >= look:
+                over = self._over()
+                if over:
+                    return over
+                look = time.monotonic() + _LOOK_SECONDS
+
+    def _over(self) -> str:
+        """The limit that all processes of the run together have passed; the kernel's own limits know single processes."""
+        if self.level == "limits":
+            return ""
+        running = _count() - self.others
+        if running > self.limits["processes"]:
+            return "processes"
+        if running > 1 and _memory(exact=False) > self.limits["memory_bytes"] < _memory(exact=True):
+            return "memory"
+        return ""
+
+    def _end(self) -> tuple[int, Any]:
+        """Kill whatever is left of the run; the status and the usage of the child."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.child, signal.SIGKILL)
+        if self.init:
+            os.kill(self.init, signal.SIGKILL)  # and with it every process of its namespace
+        with contextlib.suppress(ProcessLookupError):  # before it has a group of its own
+            os.kill(self.child, signal.SIGKILL)
+        _, status, usage = os.wait4(self.child, 0)
+        if self.init:
+            os.waitpid(self.init, 0)
+        elif self.level == "limits":
+            _kill_descendants()
+        return status, usage
+
+
+def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> int:
+    """Move into namespaces of our own, in which ``place`` is new and empty; the first process of them.
+
+    ``covered`` maps a folder of ``place`` to the one that it stands for in there.
+    """
+    linux.set_readable(True)  # or the kernel does not let us describe our own namespace
+    linux.new_namespaces(linux.NEWNS | linux.NEWPID | linux.NEWIPC)
+    linux.set_readable(False)
+    options = f"size={disk_bytes},nr_inodes={_MOST_FILES},mode=700"
+    linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, options)
+    for name in FOLDERS:
+        os.mkdir(os.path.join(place, name))
+    for name, target in covered.items():
+        _cover(target, os.path.join(place, name))
+    reading, writing = os.pipe()
+    first = os.fork()
+    if first:
+        os.close(writing)
+        said = os.read(reading, 1000)
+        os.close(reading)
+        if said != b"ready":
+            raise OSError(f"no process view of its own: {said.decode(errors='replace')}")
+        return first
+    _be_first(writing)
+
+
+def _cover(target: str, source: str) -> None:
+    """Put ``source`` in the place of ``target``, and what was mounted in there back into it."""
+    held = [(os.open(os.path.join(target, name), os.O_PATH), name) for name in os.listdir(target)]
+    linux.mount(source, target, None, linux.BIND)
+    for descriptor, name in held:
+        path = os.path.join(target, name)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.mkdir(path)
+        else:
+            os.close(os.open(path, os.O_CREAT))
+        linux.mount(f"/proc/self/fd/{descriptor}", path, None, linux.BIND | linux.REC)
+        os.close(descriptor)
+
+
+def try_nested() -> NoReturn:
+    """Whether all this works here: exit status 7 when it does. The last argument is a folder with a folder ``run``."""
+    place = os.path.join(sys.argv[-1], "run")
+    first = _enter(place, 2**20, {"slash-tmp": "/tmp"})
+    with open(os.path.join(place, "work", "x"), "w") as file:
+        file.write("x")
+    os.kill(first, signal.SIGKILL)
+    os._exit(7)
+
+
+def _be_first(ready: int) -> NoReturn:
+    """The life of the first process of a namespace: it holds it open, and reaps."""
+    try:
+        linux.die_with_parent()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        flags = linux.NOSUID | linux.NODEV | linux.NOEXEC | linux.RDONLY
+        linux.mount("proc", "/proc", "proc", flags)
+        os.write(ready, b"ready")
+        os.closerange(0, 1024)
+        while True:
+            signal.pause()
+    except BaseException as error:
+        os.write(ready, str(error).encode())
+    finally:
+        os._exit(1)
+
+
+def _furnish(place: str, order: dict[str, Any]) -> None:
+    for name in FOLDERS:
+        os.makedirs(os.path.join(place, name), exist_ok=True)
+    os.mkdir(os.path.dirname(order["settings"]["report"]))
+    for relative, data in order["files"].items():
+        path = os.path.join(place, "work", *relative.split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(data))
+
+
+def clear(folders: list[str]) -> None:
+    """Empty the folders that runs share, whatever the last one left there: read-only folders, very deep ones."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+        for path in [os.path.join(folder, name) for name in _names(folder)]:
+            try:
+                shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+            except (OSError, RecursionError):
+                for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+                    subprocess.run([*command, "--", path], capture_output=True, check=False)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _take_over(output: int) -> None:
+    """Make ``output`` of everything that leads where our own standard output and error led (faulthandler has a copy)."""
+    led = {(s.st_dev, s.st_ino) for s in (os.fstat(1), os.fstat(2))}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found = os.fstat(int(name))
+            if (found.st_dev, found.st_ino) in led:
+                os.dup2(output, int(name))
+    os.close(output)
+
+
+def _drain(reading: int, kept: Capped) -> None:
+    """Take what is still in the pipe; not for ever, should a process beyond reach hold it open."""
+    os.set_blocking(reading, False)
+    with contextlib.suppress(BlockingIOError):
+        while data := os.read(reading, 65_536):
+            kept.feed(data)
+
+
+def _read(path: str) -> str | None:
+    try:
+        if os.path.islink(path) or os.path.getsize(path) > MOST_REPORT_BYTES:
+            return None
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+
+
+def _processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _count() -> int:
+    return len(_processes())
+
+
+def _memory(*, exact: bool) -> int:
+    """Bytes of memory of all processes in view that are not files; pages that forks share count once where ``exact``."""
+    total = 0
+    for name in _processes():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if exact:
+                with open(f"/proc/{name}/smaps_rollup") as file:
+                    total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_Anon:"))
+            else:
+                with open(f"/proc/{name}/statm") as file:
+                    fields = file.read().split()
+                total += (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+    return total
+
+
+def _kill_descendants() -> None:
+    """Kill every process that descends from us (orphans come back to us), until a look around finds none."""
+    while True:
+        parents = {}
+        for name in _processes():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:
+                parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
+        ours = {os.getpid()}
+        while more := {pid for pid, parent in parents.items() if parent in ours and pid not in ours}:
+            ours |= more
+        ours.discard(os.getpid())
+        for pid in ours:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not ours:
+            return
+        time.sleep(_POLL_SECONDS)

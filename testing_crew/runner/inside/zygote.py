@@ -1,0 +1,176 @@
+"""The warm runner's parent process: pytest imported, configured and its session begun, once; then a fork for every run.
+
+It waits inside one of pytest's own hooks. A fork returns from that hook, so that everything after it is pytest's own course
+in a process of its own; the parent stays and waits for the next order. What the runs need of pytest beyond its documented
+hooks stands in `_Zygote.begin`. Nothing of the target is imported here: a run puts the target's folders on the path after the
+fork.
+
+Runs in the target's interpreter: standard library and pytest only, Linux only.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import copy
+import gc
+import importlib
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Generator
+from typing import Any, NoReturn
+
+import pytest
+
+from . import linux, supervise
+from .launch import STARTED, VARIABLE
+from .plugin import Probe
+
+_EARLY = ("coverage", "coverage.control", "coverage.jsonreport", "coverage.sqldata", "pdb", "faulthandler")
+
+
+class _Zygote:
+    """The plugin whose hook the parent never leaves.
+
+    ``stage`` is where it waits: ``session``, with pytest's session begun; or ``conftests``, before pytest looks for
+    ``conftest.py``, for a test file that stands below some.
+    """
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self.control = control
+        self.stage: str = settings["stage"]
+        self.level: str = settings["level"]
+        self.shared: list[str] = settings["shared"]
+        self.order: dict[str, Any] | None = None
+
+    @pytest.hookimpl(tryfirst=True, wrapper=True)
+    def pytest_load_initial_conftests(
+        self, early_config: pytest.Config, args: list[str]
+    ) -> Generator[None, object, object]:
+        if self.stage == "conftests":
+            order = self.wait()
+            args.append(order["test"])
+            known = early_config._parser.parse_known_args(args, namespace=copy.copy(early_config.option))
+            early_config.known_args_namespace = known
+            early_config.pluginmanager.register(Probe(order["settings"]), "testing-crew-probe")
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True, wrapper=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        if self.stage == "session":
+            self.begin(session, self.wait())
+        return result
+
+    def begin(self, session: pytest.Session, order: dict[str, Any]) -> None:
+        """Make the session that began in the parent one of this process's own, about the test file of ``order``."""
+        config = session.config
+        config.args[:] = [order["test"]]
+        capture: Any = config.pluginmanager.getplugin("capturemanager")
+        capture.stop_global_capturing()  # its files are the parent's
+        capture.start_global_capturing()
+        capture.suspend_global_capture()
+        reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+        reporter.pytest_sessionstart(session)  # its clock starts now
+        config.pluginmanager.register(Probe(order["settings"]), "testing-crew-probe")
+
+    def wait(self) -> dict[str, Any]:
+        """Serve orders until the other side is gone. Returns an order in the child that is to fulfil it."""
+        _import(_EARLY)
+        supervise.send(self.control, _self_portrait())
+        while True:
+            message = supervise.receive(self.control)
+            if message is None:
+                os._exit(0)
+            if "modules" in message:
+                _import(message["modules"])
+                gc.collect()
+                gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
+                supervise.send(self.control, _self_portrait())
+                continue
+            sys.stdout.flush()
+            sys.stderr.flush()
+            child = supervise.start(message, self.control, self.level)
+            if not child:
+                self.order = message
+                _make_ready(message)
+                return message
+            os.waitpid(child, 0)
+            if self.level == "shared":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(-1, 9)  # all in this process namespace but its first process and us
+            if self.level != "nested":
+                supervise.clear(self.shared)
+
+
+def _import(names: Any) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+
+
+def _self_portrait() -> dict[str, Any]:
+    """What the other side must know: whether forking is safe here, and which modules a target cannot bring its own of."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return {
+        "threads": max(threading.active_count(), len(os.listdir("/proc/self/task"))),
+        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "files": sorted({os.path.realpath(file) for file in files if isinstance(file, str)}),
+    }
+
+
+def _make_ready(order: dict[str, Any]) -> None:
+    sys.path[:0] = order["path"]
+    os.environ["PYTHONPATH"] = os.pathsep.join(order["path"])
+    os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.path.join(order["place"], "tmp")))
+    tempfile.tempdir = None
+    importlib.invalidate_caches()
+    random.seed()
+    with open(order["settings"]["report"] + STARTED, "wb"):
+        pass  # from here on, what goes wrong is the test file's doing
+
+
+def _leave(order: dict[str, Any], code: int) -> NoReturn:
+    """End as an interpreter ends (threads awaited, exit hooks run), but for the taking apart of every module."""
+    if order.get("learn"):
+        with open(order["settings"]["report"] + supervise.MODULES, "w") as file:
+            json.dump(sorted(sys.modules), file)
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Become a zygote: the control socket's number, the place in the sandbox and pytest's arguments are in the settings."""
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
+    with open(os.environ.pop(VARIABLE), encoding="utf-8") as file:
+        settings = json.load(file)
+    linux.set_readable(False)
+    control = socket.socket(fileno=settings["control"])
+    zygote = _Zygote(control, settings)
+    try:
+        code = int(pytest.main(settings["arguments"], plugins=[zygote]))
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if zygote.order is None:  # pytest ended before a hook of ours ran: the other side reads why
+        raise SystemExit(code or 1)
+    _leave(zygote.order, code)

@@ -1,0 +1,209 @@
+"""What a run is to do, before it is known where its files will lie: one test file, in view of one target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from testing_crew.errors import UserMistake
+from testing_crew.runner import sandbox as box
+from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
+from testing_crew.runner.project import module_file, pytest_settings, top_of, unit_range
+from trace_logger.records import CodeUnderTest
+
+TEST_NAME = "test_generated.py"
+_PYTEST = (
+    "-q",
+    "--tb=short",
+    "--color=no",
+    "--no-header",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "addopts=",
+    "-o",
+    "log_file=",
+)
+_DEFAULT_NAMES = ("-o", "python_functions=test", "-o", "python_classes=Test")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that may be made many times, in many folders.
+
+    ``files`` lie below the run's own folder, where the test is too unless ``test`` is an absolute path. ``target`` and
+    ``root`` are None when they are the run's own. ``top`` bounds where ``conftest.py`` is looked for; None for the run's own
+    folder, so nowhere else.
+    """
+
+    code: CodeUnderTest
+    interpreter: Interpreter
+    files: Mapping[str, bytes]
+    test: str
+    tests: str
+    target: Path | None
+    root: Path | None
+    beside: bool
+    path: tuple[Path, ...] = ()
+    top: Path | None = None
+    mode: str = "prepend"
+    settings: Path | None = None
+    conftests: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The paths that the run must be able to read, beside its own folder."""
+        places = [*(p for p in (self.root, self.top, self.settings, self.target) if p is not None)]
+        return box.needed_paths([*map(str, places), self.interpreter.executable, *self.interpreter.places])
+
+    def place(self, work: Path) -> Placed:
+        """The plan with ``work`` as the run's own folder."""
+        root = self.root or work
+        top = self.top or (self.root or work)
+        options = [*_PYTEST, "--rootdir", str(top), "--confcutdir", str(self.top or work), f"--import-mode={self.mode}"]
+        options += _DEFAULT_NAMES if self.top is None else ()
+        options += ["-c", str(self.settings or os.devnull)]
+        path = [*([work] if self.beside else []), *(self.path or (root,))]
+        return Placed(
+            test=work / self.test,  # an absolute path stays what it is
+            target=self.target or work / module_file(self.code.module),
+            cwd=top,
+            path=tuple(dict.fromkeys(map(str, path))),
+            options=tuple(options),
+        )
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A plan in its place: ``options`` are pytest's, ``path`` comes first in what can be imported."""
+
+    test: Path
+    target: Path
+    cwd: Path
+    path: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How one run of a plan differs from the plainest one.
+
+    ``measure``: note coverage and claims. ``source``: the target's text, in memory, in place of its file's. ``only``: the
+    names of the cases to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases.
+    ``wall_seconds``: less time than the limits give.
+    """
+
+    measure: bool = True
+    source: str | None = None
+    only: frozenset[str] | None = None
+    stop_first: bool = False
+    shuffle: int | None = None
+    hash_seed: int = 0
+    wall_seconds: float | None = None
+
+    def settings(self, plan: Plan, placed: Placed, report: str) -> dict[str, Any]:
+        """What the plugin in the child is told."""
+        return {
+            "report": report,
+            "module": plan.code.module,
+            "target": os.path.realpath(placed.target),
+            "test": os.path.realpath(placed.test),
+            "range": unit_range(plan.code.source, plan.code.unit),
+            "measure": self.measure,
+            "source": self.source,
+            "only": None if self.only is None else sorted(self.only),
+            "stop_first": self.stop_first,
+            "shuffle": self.shuffle,
+        }
+
+
+PLAINEST = Variation()
+
+
+def plan_text(code: CodeUnderTest, tests: str, files: Mapping[str, str] | None = None) -> Plan:
+    """A run of the text ``tests`` against ``code``.
+
+    ``files`` (relative path → text) are put beside the tests, before the project in what can be imported. Without them
+    (None), code that stands in no file is written there under its module's name. Raises `UserMistake` for an interpreter, a
+    root or a path that cannot be used.
+    """
+    interpreter = inspect_interpreter(code.interpreter)
+    beside = dict(files or {})
+    if files is None and code.path is None:
+        beside = {module_file(code.module): code.source}
+    root = _root(code)
+    settings = pytest_settings(root, interpreter.pytest) if root else None
+    return Plan(
+        code=code,
+        interpreter=interpreter,
+        files={**{_relative(name): _bytes(text) for name, text in beside.items()}, TEST_NAME: _bytes(tests)},
+        test=TEST_NAME,
+        tests=tests,
+        target=Path(os.path.abspath(code.path)) if code.path else None,
+        root=root,
+        beside=bool(beside) or root is None,
+        settings=settings,
+    )
+
+
+def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
+    """A run of a person's own test file where it stands, with its ``conftest.py`` and whatever its name.
+
+    A file that pytest cannot import (its name does not end in ``.py``, or has another dot) is run from a copy, with copies of
+    the ``conftest.py`` files above it. Raises `UserMistake` as `plan_text` does, and for a test file that is not there.
+    """
+    test = Path(os.path.abspath(test_path))
+    if not test.is_file():
+        raise UserMistake(f"There is no test file at {test_path}.")
+    interpreter = inspect_interpreter(code.interpreter)
+    root = _root(code)
+    settings = pytest_settings(test.parent, interpreter.pytest)
+    top = top_of(root or test.parent, settings, test)
+    files = {} if code.path else {module_file(code.module): _bytes(code.source)}
+    name, mode = str(test), "prepend"
+    conftests = [p / "conftest.py" for p in test.parents if p.is_relative_to(top) and (p / "conftest.py").is_file()]
+    if test.suffix != ".py" or "." in test.stem:
+        files |= {conftest.relative_to(top).as_posix(): conftest.read_bytes() for conftest in conftests}
+        name = (test.parent.relative_to(top) / TEST_NAME).as_posix()
+        files[name] = test.read_bytes()
+    elif test.stem == code.module.partition(".")[0]:
+        mode = "importlib"  # as a module of that name it would hide the target
+    return Plan(
+        code=code,
+        interpreter=interpreter,
+        files=files,
+        test=name,
+        tests=test.read_bytes().decode("utf-8", "replace"),
+        target=Path(os.path.abspath(code.path)) if code.path else None,
+        root=root,
+        beside=code.path is None,
+        path=tuple(dict.fromkeys([*([root] if root else []), test.parent, top])),
+        top=top,
+        mode=mode,
+        settings=settings,
+        conftests=bool(conftests),
+    )
+
+
+def _root(code: CodeUnderTest) -> Path | None:
+    root = Path(os.path.abspath(code.root))
+    if code.path is None and not (code.root and root.is_dir()):
+        return None  # a snippet needs no project
+    if not root.is_dir():
+        raise UserMistake(f"There is no folder at {code.root}, which should be the root of {code.module}.")
+    return root
+
+
+def _relative(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or os.path.isabs(path):
+        raise UserMistake(f"A file of a run must have a relative path inside its folder, not {path!r}.")
+    return "/".join(parts)
+
+
+def _bytes(text: str) -> bytes:
+    # Lone surrogates in a model's answer become bytes that Python refuses, which is the truth about such a file.
+    return text.encode("utf-8", "surrogatepass")

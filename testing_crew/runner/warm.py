@@ -1,0 +1,254 @@
+"""Our side of the warm runner: one zygote, from its start to its end. `inside/zygote.py` is the other side."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Hashable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from testing_crew.runner import sandbox as box
+from testing_crew.runner.cold import environment, process_limit
+from testing_crew.runner.inside.launch import VARIABLE
+from testing_crew.runner.inside.supervise import FOLDERS, receive, send
+from testing_crew.runner.limits import Limits
+from testing_crew.runner.plan import PLAINEST, Plan, Variation
+from testing_crew.runner.scratch import install_probe, remove
+from testing_crew.runner.verdict import Ending
+
+TESTED_PYTEST = ((8, 0), (9, 2))  # the first and the last whose insides the zygote was tried with
+_START_SECONDS = 120
+_GRACE_SECONDS = 20
+_SAMPLE_TARGET = "def half(number):\n    return number / 2\n"
+_SAMPLE = """\
+import pytest
+from sample_target import half
+
+
+@pytest.mark.parametrize(("number", "expected"), [(4, 2), (3, 1)])
+def test_half(number, expected, capsys):
+    assert half(number) == expected
+
+
+def test_texts():
+    with pytest.raises(TypeError):
+        half("x")
+    assert {"a": [1, 2]} == {"a": [1, 3]}
+"""
+
+
+class Refused(Exception):
+    """No warm run can be had; the message says why, for a person."""
+
+
+def mould(plan: Plan, hash_seed: int) -> Hashable:
+    """What two runs must have in common to come from one zygote."""
+    where = (plan.root, plan.top, plan.settings, plan.mode, plan.conftests, plan.needed)
+    return plan.interpreter.executable, plan.interpreter.pytest, where, hash_seed
+
+
+def refusal(plan: Plan) -> str:
+    """Why ``plan`` cannot have a zygote at all; empty when it may."""
+    if not sys.platform.startswith("linux"):
+        return "warm runs need Linux"
+    version = tuple(int(part) for part in plan.interpreter.pytest.split(".")[:2] if part.isdigit())
+    first, last = TESTED_PYTEST
+    if not first <= version <= last:
+        return f"warm runs were not tried with pytest {plan.interpreter.pytest}"
+    return ""
+
+
+class Zygote:
+    """A process that forks a run whenever it is asked. It serves one run at a time and ends with us, however we end.
+
+    Raises `Refused` when it cannot be had here.
+    """
+
+    def __init__(self, plan: Plan, hash_seed: int, kind: box.Kind, *, nested: bool) -> None:
+        self.kind = kind
+        self.alive = True
+        self._folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="tcrew-")))
+        self._place = self._folder / "run"
+        try:
+            self._start(plan, hash_seed, nested)
+            self._meet(plan)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, plan: Plan, hash_seed: int, nested: bool) -> None:
+        for name in FOLDERS:
+            (self._place / name).mkdir(parents=True)
+        slash_tmp = self._folder / "slash-tmp"
+        slash_tmp.mkdir()
+        launcher = self._folder / "probe" / "_testing_crew_zygote.py"
+        install_probe(launcher, "zygote")
+        placed = plan.place(self._place / "work")
+        view = box.View(
+            str(self._folder), str(slash_tmp), plan.needed, str(placed.cwd), nested=nested, follow_parent=False
+        )
+        level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
+        self._covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
+        shared = [str(self._place), *(self._covered.values() if level == "shared" else [])]
+        self._control, theirs = socket.socketpair()
+        settings = {
+            "control": theirs.fileno(),
+            "stage": "conftests" if plan.conftests else "session",
+            "level": level,
+            "shared": shared,
+            "arguments": list(placed.options),
+        }
+        settings_file = self._folder / "settings.json"
+        settings_file.write_text(json.dumps(settings), encoding="utf-8")
+        variables = {**environment(plan.interpreter, self._place, hash_seed), VARIABLE: str(settings_file)}
+        if nested:
+            variables["TMPDIR"] = "/dev/shm"  # all that can be written to before a run has a place of its own
+        self._log = self._folder / "log"
+        with self._log.open("wb") as log, theirs:
+            self._process = subprocess.Popen(
+                box.wrap(self.kind, [plan.interpreter.executable, str(launcher)], view),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=variables,
+                cwd=str(placed.cwd) if self.kind == "limits" else None,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    def _meet(self, plan: Plan) -> None:
+        """Have a sample run, see that it went as it must, and have the parent import what it needed."""
+        self._ask(None, _START_SECONDS)
+        files = {"sample_target.py": _SAMPLE_TARGET.encode(), "test_sample.py": _SAMPLE.encode()}
+        order = self._order(plan, PLAINEST, Limits(), files, learn=True)
+        work = self._place / "work"
+        order.update(test=str(work / "test_sample.py"), path=[str(work)], cwd=str(work))
+        names = {"module": "sample_target", "target": str(work / "sample_target.py"), "range": [1, 2]}
+        order["settings"].update(names, test=order["test"])
+        answer = self._ask(order, _START_SECONDS)
+        report = _ending(answer).read_report()
+        found = {case.node: (case.outcome, case.actual) for case in report.cases} if report else {}
+        due = {
+            "test_half[4-2]": ("passed", None),
+            "test_half[3-1]": ("failed", "1.5"),
+            "test_texts": ("failed", "{'a': [1, 2]}"),
+        }
+        if found != due:
+            said = str(answer.get("error") or answer.get("output", "")).strip().splitlines()
+            raise Refused(f"a sample did not run as it must in a warm run ({said[-1] if said else 'no word why'})")
+        modules = [name for name in json.loads(answer["modules"]) if not name.startswith(("sample", "test_sample"))]
+        portrait = self._ask({"modules": modules}, _START_SECONDS)
+        if portrait["threads"] != 1:
+            raise Refused("a plugin of pytest's started a thread, which no fork would have")
+        self._modules = frozenset(portrait["modules"])
+        self._files = frozenset(portrait["files"])
+
+    def _ask(self, message: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        self._control.settimeout(seconds)
+        try:
+            if message is not None:
+                send(self._control, message)
+            answer = receive(self._control)
+        except OSError:  # it does not answer, or is gone
+            answer = None
+        if answer is None:
+            self.alive = False
+            said = self._log.read_text(errors="replace").strip().splitlines()
+            raise Refused(f"the process that runs are forked from ended ({said[-1] if said else 'no word why'})")
+        return answer
+
+    def objection(self, plan: Plan) -> str:
+        """Why ``plan`` is not sound here although its mould fits; empty when it is."""
+        placed = plan.place(self._place / "work")
+        if os.path.realpath(placed.target) in self._files:
+            return "the target is loaded with pytest's own plugins"
+        own = {name.partition("/")[0].partition(".")[0] for name in plan.files}
+        for folder in placed.path:
+            own |= _importable(folder)
+        hidden = sorted(own & self._modules)
+        return f"{hidden[0]} of the project would be hidden by the module of that name in pytest" if hidden else ""
+
+    def run(self, plan: Plan, variation: Variation, limits: Limits) -> tuple[Ending, Path]:
+        """One run of ``plan``, and the folder of its own that it was in. Raises `Refused`."""
+        order = self._order(plan, variation, limits, plan.files)
+        try:
+            answer = self._ask(order, order["limits"]["wall_seconds"] + _GRACE_SECONDS)
+        except Refused:  # the test took its own grandparent with it, as it can where nothing lies between them
+            return _ENDED, self._place / "work"
+        if "error" in answer:
+            raise Refused(f"a warm run could not be set up ({answer['error']})")
+        return _ending(answer), self._place / "work"
+
+    def _order(
+        self, plan: Plan, variation: Variation, limits: Limits, files: Any, *, learn: bool = False
+    ) -> dict[str, Any]:
+        placed = plan.place(self._place / "work")
+        report = self._place / f"report-{secrets.token_hex(8)}" / "report.json"
+        return {
+            "place": str(self._place),
+            "covered": self._covered,
+            "files": {name: base64.b64encode(data).decode() for name, data in files.items()},
+            "test": str(placed.test),
+            "path": list(placed.path),
+            "cwd": str(placed.cwd),
+            "settings": variation.settings(plan, placed, str(report)),
+            "limits": {
+                **asdict(limits),
+                "process_limit": process_limit(limits.processes, self.kind),
+                "wall_seconds": variation.wall_seconds or limits.wall_seconds,
+            },
+            "learn": learn,
+        }
+
+    def close(self) -> None:
+        """End the process and remove its folder. May be called twice."""
+        self.alive = False
+        if hasattr(self, "_control"):
+            self._control.close()  # at which the other side ends by itself
+        if hasattr(self, "_process"):
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        remove(self._folder)
+
+
+_ENDED = Ending(-9, "", 0, "", 0.0, True, None, None, None)
+
+
+def _ending(answer: dict[str, Any]) -> Ending:
+    if "error" in answer:
+        return _ENDED
+    return Ending(
+        exit_code=answer["exit_code"],
+        output=answer["output"],
+        cut_bytes=answer["cut_bytes"],
+        over=answer["over"],
+        seconds=answer["seconds"],
+        started=answer["started"],
+        report=answer["report"],
+        cpu_seconds=answer["cpu_seconds"],
+        peak_bytes=answer["peak_bytes"],
+    )
+
+
+def _importable(folder: str) -> set[str]:
+    """The top-level names that ``folder`` offers to an import statement, but for packages without an ``__init__.py``."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return set()
+    files = {e.name.partition(".")[0] for e in entries if e.name.endswith((".py", ".so"))}
+    return files | {e.name for e in entries if os.path.isfile(os.path.join(e.path, "__init__.py"))}

@@ -1,0 +1,328 @@
+"""How an adversary is played: one hostile test file, its run, what the gate says of it, and the world afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testing_crew.runner import sandbox
+from testing_crew.runner.gate import judge
+from testing_crew.runner.run import Limits, Runner
+from trace_logger.records import PytestRun
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+WAYS = ["cold"]
+SLACK = 10.0  # what a run may take beyond its wall time, on a busy machine
+MIB = 1024**2
+HEAD = """\
+import ctypes, gc, json, os, pathlib, signal, socket, subprocess, sys, threading, time
+import pytest
+import mathx
+from mathx import add
+ctypes.CDLL(None).prctl(15, b"@MARK@")
+os.environ["ADVERSARY"] = "@MARK@"
+"""
+HONEST = "from mathx import add\n\ndef test_honest():\n    assert add(1, 2) == 3\n"
+
+
+def named(cases: dict[str, Case]) -> list[Any]:
+    """The names of ``cases`` for ``parametrize``; those with a known defect must fail."""
+    defects = {name: [pytest.mark.xfail(strict=True, reason=case.defect)] for name, case in cases.items() if case.defect}
+    return [pytest.param(name, marks=defects.get(name, [])) for name in cases]
+
+
+def refusals(cases: dict[str, Case], needs_full_gate: frozenset[str] = frozenset()) -> list[Any]:
+    """The names of the ``cases`` that the gate must refuse; those in ``needs_full_gate`` it does not refuse yet."""
+    late = [pytest.mark.xfail(strict=True, reason="needs mutants")]
+    wanted = [name for name, case in cases.items() if case.refused and not case.defect]
+    return [pytest.param(name, marks=late if name in needs_full_gate else []) for name in wanted]
+
+
+def make_runner(way: str, limits: Limits) -> Runner:
+    return Runner(limits)
+
+
+def gate(project: Project, text: str, run: PytestRun) -> tuple[bool, tuple[str, ...]]:
+    """The gate's word on ``text`` after ``run``."""
+    return judge(project.code(), text, run)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One hostile file: ``text`` (behind `HEAD` unless ``raw``) with ``@NAME@`` for a fact of the host.
+
+    ``verdicts`` are those that tell the truth about it. ``refused`` says whether the gate must refuse it; None when it
+    does not matter. ``again`` plays it twice (the second run must end like the first); ``follow`` plays an honest file
+    after it. ``checks`` look at the world afterwards. ``defect`` is what today's runner does wrong with it.
+    """
+
+    text: str
+    verdicts: str
+    refused: bool | None = True
+    limits: dict[str, Any] = field(default_factory=dict)
+    raw: bool = False
+    again: bool = False
+    follow: bool = False
+    checks: tuple[Callable[[World], object], ...] = ()
+    defect: str = ""
+
+
+@dataclass
+class World:
+    """What there was after a case: ``survivors`` are processes of the run, ``remains`` its files, both on the host.
+
+    ``seconds`` is what the run took, ``judged`` what the gate took after it.
+    """
+
+    case: Case
+    text: str
+    run: PytestRun
+    seconds: float
+    judged: float
+    limits: Limits
+    facts: dict[str, str]
+    changed: bool
+    survivors: list[str]
+    remains: list[str]
+    accepted: bool
+    reasons: tuple[str, ...]
+    second: PytestRun | None = None
+    honest: tuple[PytestRun, bool] | None = None
+
+    def check(self) -> None:
+        """What holds after every case, then what holds after this one."""
+        run = self.run
+        assert run.verdict in self.case.verdicts.split(), f"{run.verdict} {run.limits_hit} {run.cases}\n{run.log}"
+        assert self.seconds < self.limits.wall_seconds + SLACK
+        assert self.judged < 5
+        assert not self.survivors
+        assert not self.remains
+        assert not self.changed, "the project's files are not what they were"
+        assert len(run.log.encode()) < 4 * self.limits.output_bytes
+        assert self.facts["SECRET"] not in run.model_dump_json()
+        assert PytestRun.model_validate_json(run.model_dump_json()) == run
+        if self.second is not None:
+            assert self.second.verdict == run.verdict, self.second.log
+            assert [c.outcome for c in self.second.cases] == [c.outcome for c in run.cases]
+        if self.honest is not None:
+            honest, accepted = self.honest
+            assert honest.verdict == "passed", honest.log
+            assert [case.node for case in honest.cases] == ["test_honest"]
+            assert (honest.coverage.line, honest.limits_hit, accepted) == (1.0, (), True)
+            assert self.facts["MARK"] not in honest.model_dump_json()
+        for look in self.case.checks:
+            assert look(self) is not False, look
+
+
+@dataclass
+class Host:
+    """Things outside that a run must not reach: listening sockets, a file in the user's home, a secret variable."""
+
+    temporary: Path
+    facts: dict[str, str]
+    listening: list[socket.socket]
+    excused: bool = False  # a case with a known defect was played, which may leave something
+
+    def reached(self) -> list[str]:
+        """The sockets that somebody has spoken to."""
+        found = []
+        for one in self.listening:
+            with contextlib.suppress(BlockingIOError):
+                if one.type == socket.SOCK_DGRAM:
+                    one.recv(100)
+                else:
+                    one.accept()
+                found.append(str(one.getsockname()))
+        return found
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """The host of a module's cases; the temp folder is its own, and empty again at the end."""
+    if sandbox.available()[0] == "limits":
+        pytest.skip("no sandbox works here, and these files are hostile")
+    mark = f"adv-{secrets.token_hex(4)}"
+    hidden = Path.home() / f".{mark}"
+    temporary = tmp_path_factory.mktemp("host tmp")
+    secret = secrets.token_hex(12)
+    tcp = socket.create_server(("127.0.0.1", 0))
+    udp, unix, abstract = (
+        socket.socket(family, kind)
+        for family, kind in (
+            (socket.AF_INET, socket.SOCK_DGRAM),
+            (socket.AF_UNIX, socket.SOCK_STREAM),
+            (socket.AF_UNIX, socket.SOCK_STREAM),
+        )
+    )
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        for one in (tcp, udp, unix, abstract):
+            stack.enter_context(one)
+            one.setblocking(False)
+        hidden.mkdir(mode=0o700)
+        stack.callback(hidden.rmdir)
+        (hidden / "secret").write_text(secret)
+        stack.callback((hidden / "secret").unlink)
+        udp.bind(("127.0.0.1", 0))
+        unix.bind(str(hidden / "socket"))
+        stack.callback((hidden / "socket").unlink)
+        abstract.bind(f"\0{mark}")
+        unix.listen()
+        abstract.listen()
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        patch.setenv("ADVERSARY_SECRET", secret)
+        facts = {
+            "SECRET": secret,
+            "TERCES": secret[::-1],
+            "HIDDEN": str(hidden),
+            "TCP": str(tcp.getsockname()[1]),
+            "UDP": str(udp.getsockname()[1]),
+            "ABSTRACT": mark,
+            "PID": str(os.getpid()),
+            "TEMPORARY": str(temporary),
+        }
+        host = Host(temporary, facts, [tcp, udp, unix, abstract])
+        yield host
+        left = list(temporary.iterdir())
+        subprocess.run(["rm", "-rf", "--", *map(str, left)], check=True)
+        assert host.excused or not left
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def played(
+    request: pytest.FixtureRequest,
+    way: str,
+    host: Host,
+    new_project: Callable[[], Project],
+    pool: ThreadPoolExecutor,
+) -> Iterator[dict[str, Future[World]]]:
+    """The module's CASES, those that were asked for, played side by side; one runner serves all that have its limits."""
+    wanted = {i.callspec.params.get("name") for i in request.session.items if i.module is request.module}
+    with ExitStack() as stack:
+        runners: dict[Limits, Runner] = {}
+        started: dict[str, Future[World]] = {}
+        for name, case in request.module.CASES.items():
+            if name not in wanted:
+                continue
+            host.excused |= bool(case.defect)
+            limits = Limits(**{**_LIMITS, **case.limits})
+            if limits not in runners:
+                runners[limits] = make_runner(way, limits)
+                if hasattr(runners[limits], "__enter__"):
+                    stack.enter_context(runners[limits])  # type: ignore[arg-type]
+            started[name] = pool.submit(_play, case, way, runners[limits], new_project(), host)
+        yield started
+        for future in started.values():
+            future.exception()
+
+
+_LIMITS = {
+    "wall_seconds": 30,
+    "cpu_seconds": 20,
+    "memory_bytes": 512 * MIB,
+    "output_bytes": 64 * 1024,
+    "file_bytes": 8 * MIB,
+    "processes": 64,
+}
+
+
+def _play(case: Case, way: str, runner: Runner, project: Project, host: Host) -> World:
+    facts = {**host.facts, "MARK": f"adv-{secrets.token_hex(4)}", "PROJECT": str(project.root)}
+    text = dedent(case.text) if case.raw else HEAD + dedent(case.text)
+    for name, value in facts.items():
+        text = text.replace(f"@{name}@", value)
+    before = _snapshot(project.root)
+    alarm = threading.Timer(runner.limits.wall_seconds + SLACK, _unblock, [host.temporary])
+    alarm.daemon = True
+    alarm.start()
+    began = time.monotonic()
+    try:
+        run = runner.run(project.code(), text)
+    finally:
+        alarm.cancel()
+    ended = time.monotonic()
+    accepted, reasons = gate(project, text, run)
+    world = World(
+        case=case,
+        text=text,
+        run=run,
+        seconds=ended - began,
+        judged=time.monotonic() - ended,
+        limits=runner.limits,
+        facts=facts,
+        changed=_snapshot(project.root) != before,
+        survivors=_survivors(facts["MARK"]),
+        remains=_remains(host.temporary, facts["MARK"]),
+        accepted=accepted,
+        reasons=reasons,
+    )
+    if case.again:
+        world.second = runner.run(project.code(), text)
+    if case.follow or way != "cold":
+        honest = runner.run(project.code(), HONEST)
+        world.honest = (honest, gate(project, HONEST, honest)[0])
+    return world
+
+
+def _snapshot(root: Path) -> dict[str, tuple[int, bytes]]:
+    """Path → mode and content of everything below ``root``."""
+    return {
+        str(path.relative_to(root)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in [root, *root.rglob("*")]
+    }
+
+
+def _survivors(mark: str) -> list[str]:
+    """The processes that carry ``mark``, after a moment in which the kernel may finish its work."""
+    deadline = time.monotonic() + 3
+    while True:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            for name in ("comm", "cmdline", "environ"):
+                with contextlib.suppress(OSError):
+                    if mark.encode() in (entry / name).read_bytes():
+                        found.append(f"{entry.name}: {(entry / 'cmdline').read_bytes()!r}")
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def _remains(temporary: Path, mark: str) -> list[str]:
+    """What is left of the run in the host's temp folders."""
+    found = [str(path) for path in temporary.glob(f"*/*/*{mark}*")]
+    for path in temporary.glob("*/work/test_generated.py"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found.append(str(path))
+    places = ("/tmp", "/var/tmp", "/dev/shm", "/etc", "/", "/run", "/home", "/opt", "/usr/local", str(Path.home()))
+    return found + [str(path) for place in places for path in Path(place).glob(f"*{mark}*")]
+
+
+def _unblock(temporary: Path) -> None:
+    """Let go a runner that waits for somebody to write into a pipe which its run left in place of a file."""
+    for path in temporary.glob("*/report-*/*"):
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(path.lstat().st_mode):
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
