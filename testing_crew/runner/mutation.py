@@ -27,7 +27,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. ``source`` is the whole module, each line with its number; its line breaks are ``\\n``.
+    """One change. ``source`` is the whole module, each line with its number; all lines end with LF.
 
     ``line`` is the first line of the changed statement, in the original. ``equivalent``: compiles to the same code.
     """

@@ -6,7 +6,6 @@ changed, read and put back.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,7 +98,7 @@ def _name_and_types(theirs: str) -> tuple[str | None, list[str]]:
     for prefix, (family, types) in _FAMILIES.items():
         if theirs.startswith(prefix):
             old, new = theirs.removeprefix(prefix).split("_")
-            return (f"{family}:{new}->" if old == "Delete" else f"{family}:{old}->{new}"), types
+            return (f"{family}:{new}->nothing" if old == "Delete" else f"{family}:{old}->{new}"), types
     return None, []
 
 
@@ -140,6 +139,9 @@ def _edit(text: Text, name: str, operator: Any, node: Any, index: int) -> Edit |
             leaf.value = value
         if children:
             node.children[:] = children
+    if mutated is None:  # left out: what stood before it stays, and so do its line breaks
+        start, end = text.at(*node.start_pos), text.at(*node.end_pos)
+        return Edit(name, start, end, "\n" * text.source.count("\n", start, end))
     start = text.at(*node.get_start_pos_of_prefix())
     if name == "number":
         if new.strip(" ()+-") in ("inf", "nan"):
@@ -151,8 +153,6 @@ def _edit(text: Text, name: str, operator: Any, node: Any, index: int) -> Edit |
         if f".{_THEIR_EXCEPTION}" in new or (_THEIR_EXCEPTION in new and old.count(".") != new.count(".")):
             return None
         new = new.replace(_THEIR_EXCEPTION, DISABLED)
-    if not new:
-        return Edit(name, start, start + len(old), "\n" * old.count("\n"))
     head, old, new = _trimmed(old, new)
     lost = old.count("\n") - new.count("\n")
     return Edit(name, start + head, start + head + len(old), " \\\n" * lost + new) if old != new else None
@@ -168,7 +168,13 @@ def _leaves(node: Any) -> Iterator[Any]:
 
 def _trimmed(old: str, new: str) -> tuple[int, str, str]:
     """How many characters ``old`` and ``new`` begin with in common, and what of each is left between their common ends."""
-    head = len(os.path.commonprefix([old, new]))
+    head = _in_common(old, new)
     old, new = old[head:], new[head:]
-    tail = len(os.path.commonprefix([old[::-1], new[::-1]]))
+    tail = _in_common(old[::-1], new[::-1])
     return head, old[: len(old) - tail], new[: len(new) - tail]
+
+
+def _in_common(one: str, other: str) -> int:
+    """With how many same characters the two begin."""
+    shorter = min(len(one), len(other))
+    return next((index for index in range(shorter) if one[index] != other[index]), shorter)

@@ -58,7 +58,7 @@ class Place:
 
 
 class Text:
-    """A parsed module. In ``source`` every line, the last one too, ends with ``\\n``: Python reads all breaks as one.
+    """A parsed module. In ``source`` every line, the last one too, ends with LF: Python reads all breaks as one.
 
     Raises one of ``UNPARSABLE`` when it does not parse.
     """
@@ -195,7 +195,8 @@ class Text:
         return same_code(self._compiled[index], mutated)
 
     def _compile(self, text: str) -> CodeType:
-        return compile(text + "\n", "<target>", "exec", self._flags, dont_inherit=True, optimize=0)
+        code: CodeType = compile(text + "\n", "<target>", "exec", self._flags, dont_inherit=True, optimize=0)
+        return code
 
 
 def same_code(one: object, other: object) -> bool:

@@ -142,10 +142,12 @@ class _Finder(ast.NodeVisitor):
 
     def _state_of_parts(self, target: ast.expr, value: ast.expr) -> None:
         """``self.a, self.b = x, y``: each by itself, where it is plain which is which."""
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-            if not any(isinstance(part, ast.Starred) for part in (*target.elts, *value.elts)):
-                for one, its_value in zip(target.elts, value.elts, strict=True):
-                    self._state(one, its_value)
+        if not (isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)):
+            return
+        starred = any(isinstance(part, ast.Starred) for part in (*target.elts, *value.elts))
+        if len(target.elts) == len(value.elts) and not starred:
+            for one, its_value in zip(target.elts, value.elts, strict=True):
+                self._state(one, its_value)
 
     # Statements left out
 
@@ -215,5 +217,5 @@ class _Finder(ast.NodeVisitor):
 def _is_log(call: ast.Call) -> bool:
     """``log.info(...)``, ``self._logger.debug(...)``: nobody promised what a log says."""
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    name = getattr(owner, "id", None) or getattr(owner, "attr", "")
+    name = str(getattr(owner, "id", None) or getattr(owner, "attr", ""))
     return _LOGS.fullmatch(name) is not None

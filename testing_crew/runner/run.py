@@ -19,7 +19,7 @@ from testing_crew.runner.cold import run_cold
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import PLAINEST, Plan, Variation, plan_file, plan_text
 from testing_crew.runner.pool import Pool
-from testing_crew.runner.verdict import Ending, MutantReport, decide
+from testing_crew.runner.verdict import Ending, MutantReport, decide, read_report
 from testing_crew.runner.warm import Refused, Zygote, mould, refusal
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
@@ -132,7 +132,7 @@ class Runner:
         *,
         warm: bool = False,
     ) -> Execution:
-        report = ending.read_report()
+        report = read_report(ending.report)
         limits = replace(self.limits, wall_seconds=variation.wall_seconds or self.limits.wall_seconds)
         verdict, hits = decide(ending, report, limits)
         if verdict == "crashed" and not ending.started:

@@ -69,12 +69,13 @@ class Ending:
     cpu_seconds: float | None
     peak_bytes: int | None
 
-    def read_report(self) -> Report | None:
-        """The report, or None where there is none or it is not one."""
-        try:
-            return None if self.report is None else Report.model_validate_json(self.report)
-        except ValidationError:
-            return None
+
+def read_report(text: str | None) -> Report | None:
+    """The plugin's report, or None where ``text`` is not one."""
+    try:
+        return None if text is None else Report.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def decide(ending: Ending, report: Report | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:

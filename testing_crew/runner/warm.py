@@ -12,8 +12,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Hashable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from testing_crew.runner.inside.supervise import FOLDERS, receive, send
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import PLAINEST, Plan, Variation
 from testing_crew.runner.scratch import install_probe, remove
-from testing_crew.runner.verdict import Ending
+from testing_crew.runner.verdict import Ending, read_report
 
 TESTED_PYTEST = ((8, 0), (9, 2))  # the first and the last whose insides the zygote was tried with
 _START_SECONDS = 120
 _GRACE_SECONDS = 20
+_START_MODULES = {"sitecustomize", "usercustomize"}  # which Python imports when it starts
 _SAMPLE_TARGET = "def half(number):\n    return number / 2\n"
 _SAMPLE = """\
 import pytest
@@ -136,7 +138,7 @@ class Zygote:
         names = {"module": "sample_target", "target": str(work / "sample_target.py"), "range": [1, 2]}
         order["settings"].update(names, test=order["test"])
         answer = self._ask(order, _START_SECONDS)
-        report = _ending(answer).read_report()
+        report = read_report(_ending(answer).report)
         found = {case.node: (case.outcome, case.actual) for case in report.cases} if report else {}
         due = {
             "test_half[4-2]": ("passed", None),
@@ -175,16 +177,17 @@ class Zygote:
         own = {name.partition("/")[0].partition(".")[0] for name in plan.files}
         for folder in placed.path:
             own |= _importable(folder)
-        hidden = sorted(own & self._modules)
+        hidden = sorted(own & (self._modules | _START_MODULES))
         return f"{hidden[0]} of the project would be hidden by the module of that name in pytest" if hidden else ""
 
     def run(self, plan: Plan, variation: Variation, limits: Limits) -> tuple[Ending, Path]:
         """One run of ``plan``, and the folder of its own that it was in. Raises `Refused`."""
         order = self._order(plan, variation, limits, plan.files)
+        began = time.monotonic()
         try:
             answer = self._ask(order, order["limits"]["wall_seconds"] + _GRACE_SECONDS)
         except Refused:  # the test took its own grandparent with it, as it can where nothing lies between them
-            return _ENDED, self._place / "work"
+            return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
         if "error" in answer:
             raise Refused(f"a warm run could not be set up ({answer['error']})")
         return _ending(answer), self._place / "work"

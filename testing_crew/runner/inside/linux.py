@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,15 @@ def new_namespaces(flags: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
+@lru_cache(maxsize=1)
+def last_capability() -> int:
+    """The highest number of a capability that this kernel knows."""
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
 def drop_privilege() -> None:
     """Give up every capability for good, in this process and in what it will execute."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    for capability in range(last + 1):
+    for capability in range(last_capability() + 1):
         call("prctl", _CAPBSET_DROP, capability, 0, 0, 0)
     call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)

@@ -55,8 +55,9 @@ def _other(value: Any, depth: int) -> Any:
     if isinstance(value, enum.Enum):
         found = _next_member(value)
     elif dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.init]
-        found = _with_field(value, names, lambda changes: dataclasses.replace(value, **changes), depth)
+        record: Any = value
+        names = [field.name for field in dataclasses.fields(record) if field.init]
+        found = _with_field(record, names, lambda changes: dataclasses.replace(record, **changes), depth)
     elif isinstance(value, tuple):
         found = _tuple(value, depth)
     else:
@@ -68,7 +69,7 @@ def _other(value: Any, depth: int) -> Any:
         return _SAME
     if type(found) is not type(value):
         found = type(value)(found)  # a subclass whose arithmetic gives the plain type
-    return found if type(found) is type(value) and not found == value else _SAME
+    return found if type(found) is type(value) and found != value else _SAME
 
 
 def _next_member(value: enum.Enum) -> Any:
@@ -120,7 +121,9 @@ def _float(value: float) -> float:
 
 
 def _complex(value: complex) -> complex:
-    return value + 1.0 if value + 1.0 not in (value,) and value == value else 0j
+    if not (math.isfinite(value.real) and math.isfinite(value.imag)):
+        return 0j
+    return value + 1.0 if value + 1.0 != value else value / 2.0
 
 
 def _decimal(value: Decimal) -> Decimal:

@@ -33,24 +33,31 @@ _DETAILS = "testing_crew_details"
 class Probe:
     """The plugin object: one per session."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self) -> None:
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.collected = 0
+        self.internal: str | None = None
+        self.only: frozenset[str] | None = None
+        self.mutant: mutant.Mutant | None = None
+        self._session: pytest.Session | None = None
+        self._broken_off: BaseException | None = None
+        self._rows: dict[str, str | None] = {}
+        self._watch: lines.Watch = lines.Unwatched()
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Start to watch the run that ``settings`` describe; must come before the target is imported."""
         self.report_path: str = settings["report"]
         self.module: str = settings["module"]
         self.target: str = settings["target"]
         self.test: str = settings["test"]
         self.range: tuple[int | None, int | None] = tuple(settings["range"] or (None, None))
-        self.cases: dict[str, dict[str, Any]] = {}
-        self.collected = 0
-        self.internal: str | None = None
-        self.only: frozenset[str] | None = frozenset(settings["only"]) if settings["only"] is not None else None
         self.shuffle: int | None = settings["shuffle"]
         self.stop_first: bool = settings["stop_first"]
-        self.mutant = mutant.install(self.target, settings["source"]) if settings["source"] is not None else None
         self._explainer = Explainer(self.target, self.test)
-        self._session: pytest.Session | None = None
-        self._broken_off: BaseException | None = None
-        self._rows: dict[str, str | None] = {}
-        self._watch: lines.Watch = lines.Unwatched()
+        if settings["only"] is not None:
+            self.only = frozenset(settings["only"])
+        if settings["source"] is not None:
+            self.mutant = mutant.install(self.target, settings["source"])
         if settings["measure"]:
             self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
 
@@ -252,4 +259,6 @@ def _settings() -> dict[str, Any]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start before the first file of the project's own is imported."""
-    early_config.pluginmanager.register(Probe(_settings()), "testing-crew-probe")
+    probe = Probe()
+    probe.begin(_settings())
+    early_config.pluginmanager.register(probe, "testing-crew-probe")

@@ -91,11 +91,14 @@ class _Run:
         self.place: str = order["place"]
         self.limits: dict[str, Any] = order["limits"]
         self.init = 0
+        ready = -1
         if level == "nested":
-            self.init = _enter(self.place, self.limits["disk_bytes"], order["covered"])
+            self.init, ready = _enter(self.place, self.limits["disk_bytes"], order["covered"])
         elif level == "limits":
             linux.adopt_orphans()
         _furnish(self.place, order)
+        if self.init:
+            _await_first(ready)
         self.others = _count()
 
     def fork(self) -> bool:
@@ -207,9 +210,10 @@ class _Run:
         return status, usage
 
 
-def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> int:
-    """Move into namespaces of our own, in which ``place`` is new and empty; the first process of them.
+def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> tuple[int, int]:
+    """Move into namespaces of our own, in which ``place`` is new and empty.
 
+    Returns the number of their first process and the descriptor by which it says that it is ready.
     ``covered`` maps a folder of ``place`` to the one that it stands for in there.
     """
     linux.set_readable(True)  # or the kernel does not let us describe our own namespace
@@ -225,12 +229,15 @@ def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> int:
     first = os.fork()
     if first:
         os.close(writing)
-        said = os.read(reading, 1000)
-        os.close(reading)
-        if said != b"ready":
-            raise OSError(f"no process view of its own: {said.decode(errors='replace')}")
-        return first
+        return first, reading
     _be_first(writing)
+
+
+def _await_first(ready: int) -> None:
+    said = os.read(ready, 1000)
+    os.close(ready)
+    if said != b"ready":
+        raise OSError(f"no process view of its own: {said.decode(errors='replace')}")
 
 
 def _cover(target: str, source: str) -> None:
@@ -250,7 +257,8 @@ def _cover(target: str, source: str) -> None:
 def try_nested() -> NoReturn:
     """Whether all this works here: exit status 7 when it does. The last argument is a folder with a folder ``run``."""
     place = os.path.join(sys.argv[-1], "run")
-    first = _enter(place, 2**20, {"slash-tmp": "/tmp"})
+    first, ready = _enter(place, 2**20, {"slash-tmp": "/tmp"})
+    _await_first(ready)
     with open(os.path.join(place, "work", "x"), "w") as file:
         file.write("x")
     os.kill(first, signal.SIGKILL)

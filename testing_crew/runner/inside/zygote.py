@@ -16,6 +16,7 @@ import contextlib
 import copy
 import gc
 import importlib
+import inspect
 import json
 import os
 import random
@@ -29,7 +30,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from . import linux, supervise
+from . import lines, linux, supervise
 from .launch import STARTED, VARIABLE
 from .plugin import Probe
 
@@ -49,6 +50,7 @@ class _Zygote:
         self.level: str = settings["level"]
         self.shared: list[str] = settings["shared"]
         self.order: dict[str, Any] | None = None
+        self.probe = Probe()
 
     @pytest.hookimpl(tryfirst=True, wrapper=True)
     def pytest_load_initial_conftests(
@@ -59,7 +61,7 @@ class _Zygote:
             args.append(order["test"])
             known = early_config._parser.parse_known_args(args, namespace=copy.copy(early_config.option))
             early_config.known_args_namespace = known
-            early_config.pluginmanager.register(Probe(order["settings"]), "testing-crew-probe")
+            self.probe.begin(order["settings"])
         return (yield)
 
     @pytest.hookimpl(tryfirst=True, wrapper=True)
@@ -79,11 +81,12 @@ class _Zygote:
         capture.suspend_global_capture()
         reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         reporter.pytest_sessionstart(session)  # its clock starts now
-        config.pluginmanager.register(Probe(order["settings"]), "testing-crew-probe")
+        self.probe.begin(order["settings"])
 
     def wait(self) -> dict[str, Any]:
         """Serve orders until the other side is gone. Returns an order in the child that is to fulfil it."""
         _import(_EARLY)
+        linux.last_capability()
         supervise.send(self.control, _self_portrait())
         while True:
             message = supervise.receive(self.control)
@@ -91,6 +94,7 @@ class _Zygote:
                 os._exit(0)
             if "modules" in message:
                 _import(message["modules"])
+                _rehearse()
                 gc.collect()
                 gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
                 supervise.send(self.control, _self_portrait())
@@ -102,18 +106,33 @@ class _Zygote:
                 self.order = message
                 _make_ready(message)
                 return message
+            if self.level == "nested":  # its end is not waited for: there is nothing that it could leave behind
+                with contextlib.suppress(ChildProcessError):
+                    while os.waitpid(-1, os.WNOHANG)[0]:
+                        pass
+                continue
             os.waitpid(child, 0)
             if self.level == "shared":
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(-1, 9)  # all in this process namespace but its first process and us
-            if self.level != "nested":
-                supervise.clear(self.shared)
+            supervise.clear(self.shared)
 
 
 def _import(names: Any) -> None:
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+
+
+def _rehearse() -> None:
+    """Do here once what the libraries remember for the next time, in every child."""
+    inspect.getmodule(_import.__code__, __file__ + " ")  # the file of every module, which each traceback asks for
+    with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as folder:
+        watch = lines.watch([os.path.realpath(__file__)], folder)
+        watch.label("rehearsal")
+        _import([])
+        watch.stop()
+        watch.measure(lines.Body(os.path.realpath(__file__), None, None))
 
 
 def _self_portrait() -> dict[str, Any]:
@@ -165,7 +184,7 @@ def main() -> None:
     control = socket.socket(fileno=settings["control"])
     zygote = _Zygote(control, settings)
     try:
-        code = int(pytest.main(settings["arguments"], plugins=[zygote]))
+        code = int(pytest.main(settings["arguments"], plugins=[zygote, zygote.probe]))
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
     except BaseException:

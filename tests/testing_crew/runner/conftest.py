@@ -110,15 +110,26 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
     return lambda: _made(tmp_path_factory.mktemp("project"))
 
 
-@pytest.fixture(scope="session")
-def runner() -> Runner:
-    return Runner(Limits(wall_seconds=60))
+WAYS = ["warm", "cold"] if sys.platform.startswith("linux") else ["cold"]
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def warm(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "warm")
 
 
 @pytest.fixture(scope="session")
-def quick() -> Runner:
+def runner(warm: bool) -> Iterator[Runner]:
+    with Runner(Limits(wall_seconds=60), warm=warm) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def quick(warm: bool) -> Iterator[Runner]:
     """For tests that are not about the sandbox."""
-    return Runner(Limits(wall_seconds=60, memory_bytes=512 * 2**20), sandbox="limits")
+    limits = Limits(wall_seconds=60, memory_bytes=512 * 2**20)
+    with Runner(limits, sandbox="limits", warm=warm) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -120,28 +120,28 @@ def test_limits():
 
 
 @pytest.mark.parametrize("kind", ISOLATED)
-def test_isolation(project: Project, kind: sandbox.Kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_isolation(project: Project, warm: bool, kind: sandbox.Kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home = tmp_path / "home of somebody"
     home.mkdir()
     (home / "secret").write_text("x")
     monkeypatch.setenv("HOME", str(home))
     with socket.create_server(("127.0.0.1", 0)) as server:
         text = PROBE.format(secret=str(home / "secret"), port=server.getsockname()[1])
-        run = Runner(Limits(wall_seconds=60), sandbox=kind).run(project.code(), text)
+        run = Runner(Limits(wall_seconds=60), sandbox=kind, warm=warm).run(project.code(), text)
     assert run.verdict == "passed", run.log
     assert run.sandbox == sandbox.DESCRIPTIONS[kind]
     assert not (project.root / "tcrew-was-here").exists()
 
 
 @pytest.mark.parametrize("kind", sandbox.available())
-def test_environment_and_limits(project: Project, kind: sandbox.Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_and_limits(project: Project, warm: bool, kind: sandbox.Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TCREW_SECRET", "1")
-    run = Runner(sandbox=kind).run(project.code(), EVERYWHERE)
+    run = Runner(sandbox=kind, warm=warm).run(project.code(), EVERYWHERE)
     assert run.verdict == "passed", run.log
 
 
 @pytest.mark.parametrize("kind", sandbox.available())
-def test_a_daemon_does_not_outlive_its_run(project: Project, kind: sandbox.Kind) -> None:
+def test_a_daemon_does_not_outlive_its_run(project: Project, warm: bool, kind: sandbox.Kind) -> None:
     text = (
         "import os, subprocess, sys, mathx\n"
         "def test_a():\n"
@@ -153,14 +153,14 @@ def test_a_daemon_does_not_outlive_its_run(project: Project, kind: sandbox.Kind)
         "    assert mathx.add(1, 2) == 3\n"
     )
     began = time.monotonic()
-    run = Runner(Limits(wall_seconds=60), sandbox=kind).run(project.code(), text)
+    run = Runner(Limits(wall_seconds=60), sandbox=kind, warm=warm).run(project.code(), text)
     assert run.verdict == "passed", run.log
     assert time.monotonic() - began < 30
     assert not _running("4321.5")
 
 
 @pytest.mark.parametrize("kind", sandbox.available())
-def test_the_run_dies_with_the_runner(project: Project, kind: sandbox.Kind, tmp_path: Path) -> None:
+def test_the_run_dies_with_the_runner(project: Project, warm: bool, kind: sandbox.Kind, tmp_path: Path) -> None:
     text = "import subprocess\ndef test_a():\n    subprocess.run(['sleep', '8765.25'])\n"
     script = tmp_path / "outer.py"
     script.write_text(
@@ -168,7 +168,7 @@ def test_the_run_dies_with_the_runner(project: Project, kind: sandbox.Kind, tmp_
         "from testing_crew.runner.run import Runner\n"
         "from trace_logger.records import CodeUnderTest\n"
         f"code = CodeUnderTest.model_validate_json({project.code().model_dump_json()!r})\n"
-        f"Runner(sandbox={kind!r}).run(code, {text!r})\n"
+        f"Runner(sandbox={kind!r}, warm={warm}).run(code, {text!r})\n"
     )
     outer = subprocess.Popen(
         [sys.executable, str(script)], env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.getcwd()}
@@ -178,7 +178,7 @@ def test_the_run_dies_with_the_runner(project: Project, kind: sandbox.Kind, tmp_
     finally:
         outer.kill()
         outer.wait()
-    if kind == "limits":  # the child itself is killed with its parent; what it started is beyond reach
+    if kind == "limits" and not warm:  # the child itself is killed with its parent; what it started is beyond reach
         for pid in _running("8765.25"):
             os.kill(pid, 9)
     _wait_for(lambda: not _running("8765.25"))
