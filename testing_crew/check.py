@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +13,42 @@ from testing_crew.failures import failure_log
 from testing_crew.interpreter import interpreter_for
 from testing_crew.job import file_target, target_for
 from testing_crew.mend import mend
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate import Gate, Judgement, Progress, hints
+from testing_crew.runner.plan import plan_file, plan_text
 from testing_crew.runner.run import Runner
-from trace_logger.records import PytestRun
+from trace_logger.records import CodeUnderTest
 
 
-def report(run: PytestRun, accepted: bool, reasons: tuple[str, ...]) -> dict[str, Any]:
-    """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, failures, sandbox}``.
+def report(code: CodeUnderTest, found: Judgement) -> dict[str, Any]:
+    """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, stability, failures, ...}``.
 
-    ``mutants`` is null: they come with the runner's own issue.
+    ``mutants`` and ``stability`` are null for a file that did not pass; ``suspects`` are expected values that contradict the
+    docstring; ``aims`` says what a further test could look at.
     """
+    run, mutants, stability = found.run, found.mutants, found.stability
     return {
         "verdict": run.verdict,
-        "accepted": accepted,
-        "reasons": list(reasons),
+        "accepted": found.accepted,
+        "reasons": list(found.reasons),
         "coverage": {"line": run.coverage.line, "branch": run.coverage.branch},
-        "mutants": None,
+        "mutants": None if mutants is None else {**mutants.model_dump(exclude={"version"}), "score": mutants.score},
+        "stability": None if stability is None else stability.model_dump(exclude={"version"}),
+        "suspects": list(found.suspects),
+        "aims": hints(code, run, mutants) if run.passed else [],
         "cases": {"passed": run.count("passed"), "failed": run.count("failed"), "error": run.count("error")},
         "failures": failure_log(run).splitlines(),
+        "seconds": run.duration,
         "sandbox": run.sandbox,
     }
 
 
-def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None = None) -> dict[str, Any]:
-    """Run the test file ``test``, where it stands, against the file ``target``. Raises UserMistake when either cannot be used."""
+def check_file(
+    test: Path, target: Path, gate: Gate, interpreter: str | None = None, tell: Progress | None = None
+) -> dict[str, Any]:
+    """Run the test file ``test``, where it stands, against the file ``target``.
+
+    Raises `UserMistake` when either cannot be used, `SandboxError` when nothing could be run.
+    """
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
     found = file_target(target, interpreter_for(interpreter, target))
@@ -44,8 +57,8 @@ def check_file(test: Path, target: Path, runner: Runner, interpreter: str | None
     whole = found.whole
     if whole.path is None:
         whole = whole.model_copy(update={"path": str(target.resolve())})
-    run = runner.check(test.resolve(), whole)
-    return report(run, *judge(whole, tests, run))
+    plan = replace(plan_file(test.resolve(), whole), tests=tests)
+    return report(whole, gate.judge(plan, tell=tell))
 
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
@@ -55,5 +68,5 @@ def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
     # a file that carries its snippet lost the import of it, which is put back; any other is judged as it is
     bare = snippet.detach(tests)
     text = mend(bare, whole).tests if bare != tests else tests
-    run = Runner().run(whole, text, files=target.files)
-    return report(run, *judge(whole, text, run))
+    with Runner() as runner:
+        return report(whole, Gate(runner).judge(plan_text(whole, text, target.files)))

@@ -14,7 +14,7 @@ from testing_crew.failures import failure_log
 from testing_crew.job import Job, Target, target_for
 from testing_crew.loop import covered
 from testing_crew.recorder import Recorder
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import PytestRun
 

@@ -16,9 +16,10 @@ from testing_crew.loop import RepairLoop, Writer, explain
 from testing_crew.mend import mend
 from testing_crew.merge import merge
 from testing_crew.recorder import Recorder
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate import Gate, Judgement
+from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Runner
-from trace_logger.records import Attempt, CodeUnderTest, PytestRun
+from trace_logger.records import Attempt, CodeUnderTest
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,9 @@ class Job:
             for unit in self.target.units
         ]
 
-    def judge(self, code: CodeUnderTest, tests: str) -> tuple[PytestRun, bool, tuple[str, ...]]:
+    def judge(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement:
         """Run and judge one test file."""
-        run = self.runner.run(code, tests, files=self.target.files)
-        accepted, reasons = judge(code, tests, run)
-        return run, accepted, reasons
+        return Gate(self.runner).judge(plan_text(code, tests, self.target.files), failed)
 
     def round(self, iteration: int) -> Iterator[tuple[RepairLoop, Attempt | None]]:
         """Make round ``iteration``, unit by unit; each attempt is recorded before it is handed out.
@@ -142,8 +141,8 @@ class Job:
             mended = mend(part, loop.code).tests
             if not mended:
                 continue
-            run, accepted, reasons = self.judge(loop.code, mended)
-            told = log_for(previous_failures, mended) if not accepted else ""
+            found = self.judge(loop.code, mended)
+            told = log_for(previous_failures, mended) if not found.accepted else ""
             loop.attempts.append(
                 Attempt(
                     unit=loop.unit,
@@ -152,10 +151,13 @@ class Job:
                     prompt="",
                     completion=part,
                     tests=mended,
-                    run=run,
-                    accepted=accepted,
-                    reasons=reasons,
-                    failure_log=told or explain(run, reasons),
+                    run=found.run,
+                    accepted=found.accepted,
+                    reasons=found.reasons,
+                    mutants=found.mutants,
+                    stability=found.stability,
+                    suspects=found.suspects,
+                    failure_log=told or explain(loop.code, found),
                     model=self.writer.tag,
                 )
             )

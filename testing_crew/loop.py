@@ -14,6 +14,7 @@ from testing_crew.errors import PromptTooLong
 from testing_crew.failures import failure_log
 from testing_crew.mend import mend
 from testing_crew.merge import merge
+from testing_crew.runner.gate import Judgement, hints
 from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 
 RETRY_TEMPERATURE = 0.7  # the same prompt asked again greedily would only be answered the same
@@ -31,9 +32,9 @@ class Writer(Protocol):
 
 
 class Judge(Protocol):
-    """Runs a test file and says whether it is accepted, with the reasons when it is not."""
+    """Runs a test file and judges it; ``failed`` is the file that it is a repair of."""
 
-    def __call__(self, code: CodeUnderTest, tests: str) -> tuple[PytestRun, bool, tuple[str, ...]]: ...
+    def __call__(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement: ...
 
 
 @dataclass
@@ -75,7 +76,8 @@ class RepairLoop:
         tests = mended.tests
         if kind == "complete" and tests and self.best:
             tests = merge([self.best.tests, tests])
-        run, accepted, reasons = self.judge(self.code, tests) if tests else (_NOTHING, False, ("no_code",))
+        failed = self.best.tests if kind == "repair" and self.best else None
+        found = self.judge(self.code, tests, failed) if tests else _NOTHING
         attempt = Attempt(
             unit=self.unit,
             iteration=iteration,
@@ -83,11 +85,14 @@ class RepairLoop:
             prompt=asked,
             completion=completion.text,
             tests=tests,
-            run=run,
-            accepted=accepted,
-            reasons=reasons,
+            run=found.run,
+            accepted=found.accepted,
+            reasons=found.reasons,
+            mutants=found.mutants,
+            stability=found.stability,
+            suspects=found.suspects,
             mended=mended.mended,
-            failure_log=explain(run, reasons),
+            failure_log=explain(self.code, found),
             model=self.writer.tag,
             model_revision=self.writer.revision,
             sampling=sampling.model_dump(),
@@ -113,7 +118,8 @@ class RepairLoop:
         if base is None or base.run.verdict == "no_tests":
             kind, asked = "generate", prompt.generate(shown)
         elif base.accepted:
-            kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run))
+            aims = hints(self.code, base.run, base.mutants)
+            kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run), aims)
         else:
             kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log)
         again = sum(a.prompt == asked for a in self.attempts)
@@ -123,7 +129,7 @@ class RepairLoop:
         return kind, asked, self.sampling.model_copy(update={"temperature": warmer, "seed": self.sampling.seed + again})
 
 
-_NOTHING = PytestRun(verdict="no_tests", log="the answer held no Python code")
+_NOTHING = Judgement(PytestRun(verdict="no_tests", log="the answer held no Python code"), False, ("no_code",))
 
 
 def worth(attempt: Attempt) -> tuple[float, ...]:
@@ -148,11 +154,12 @@ def uncovered(code: CodeUnderTest, run: PytestRun) -> str:
     return "\n".join(lines[n - 1].strip() for n in run.coverage.missed_lines if n <= len(lines))
 
 
-def explain(run: PytestRun, reasons: tuple[str, ...]) -> str:
-    """What the next prompt is told: the failures, or why a file that passed is not accepted."""
-    if not run.passed:
-        return failure_log(run)
-    return "\n".join(f"not accepted: {reason.replace('_', ' ')}" for reason in reasons)
+def explain(code: CodeUnderTest, found: Judgement) -> str:
+    """What the next prompt is told: the failures, or why a file that passed is not accepted and where it should aim."""
+    if not found.run.passed:
+        return failure_log(found.run)
+    told = [f"not accepted: {reason.replace('_', ' ')}" for reason in found.reasons]
+    return "\n".join([*told, *(hints(code, found.run, found.mutants) if told else [])])
 
 
 def _shorter(code: CodeUnderTest) -> list[str]:

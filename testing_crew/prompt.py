@@ -6,6 +6,8 @@ where the log ends and its own text starts, and a chat model reads it as well as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 PROMPT_VERSION = 1
 
 TASK = "### Task: Write pytest tests"
@@ -14,6 +16,7 @@ CONSTRAINTS = "### Constraints:"
 CONSTRAINTS_TEXT = "pytest only, no hypothesis, no unittest. Edge cases, parametrize, no explanation."
 EXISTING = "### Existing tests:"
 UNCOVERED = "### Uncovered lines:"
+UNNOTICED = "### Not noticed:"
 FAILED = "### Failed tests:"
 LOG = "### Failure log:"
 ANSWER = "### Tests:"
@@ -35,6 +38,7 @@ def repair(code: str, failed_tests: str, failure_log: str) -> str:
     return _render(code, (FAILED, failed_tests), (LOG, failure_log))
 
 
-def complete(code: str, existing_tests: str, uncovered: str) -> str:
-    """Ask for further tests beside ``existing_tests`` that reach the ``uncovered`` lines."""
-    return _render(code, (EXISTING, existing_tests), (UNCOVERED, uncovered))
+def complete(code: str, existing_tests: str, uncovered: str, aims: Sequence[str] = ()) -> str:
+    """Ask for further tests beside ``existing_tests`` that reach the ``uncovered`` lines and notice what ``aims`` says."""
+    more = [(UNNOTICED, "\n".join(aims))] if aims else []
+    return _render(code, (EXISTING, existing_tests), (UNCOVERED, uncovered), *more)

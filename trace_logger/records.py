@@ -101,8 +101,44 @@ class PytestRun(Record):
         return sum(case.outcome in outcomes for case in self.cases)
 
 
+class Mutants(Record):
+    """What became of small changes to the unit under test, of which ``found`` were possible and ``tried`` looked at.
+
+    ``killed``: a test's own claim failed. ``raised``: the test only died of an exception on the way, which proves nothing.
+    ``timed_out``: the run did not end in its time. ``equivalent``: the change shows no difference. ``survived``: every test
+    still passed; ``unreached`` of these without a run, since no test executes their line. ``survivors`` describes them.
+    """
+
+    found: int = 0
+    tried: int = 0
+    killed: int = 0
+    raised: int = 0
+    timed_out: int = 0
+    survived: int = 0
+    unreached: int = 0
+    equivalent: int = 0
+    survivors: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        """The share that a claim killed, of those tried that make a difference; None when there is none."""
+        counted = self.tried - self.equivalent
+        return self.killed / counted if counted else None
+
+
+class Stability(Record):
+    """How often the same file was run again (in other orders, under other hash seeds, from cold), and how often it passed."""
+
+    runs: int = 0
+    passed: int = 0
+    cold_passed: bool | None = None
+
+
 class Attempt(Record):
-    """One test file for one unit: what was asked, what came back, what pytest said."""
+    """One test file for one unit: what was asked, what came back, what pytest said, what the gate found.
+
+    ``suspects`` are the expected values that contradict an example in the docstring: the code may be wrong, not the test.
+    """
 
     unit: str
     iteration: int
@@ -113,6 +149,9 @@ class Attempt(Record):
     run: PytestRun
     accepted: bool
     reasons: tuple[str, ...] = ()
+    mutants: Mutants | None = None
+    stability: Stability | None = None
+    suspects: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()
     failure_log: str = ""
     model: str

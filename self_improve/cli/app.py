@@ -48,15 +48,23 @@ def write(
 def check(
     test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file.")],
     target: Annotated[Path, typer.Option(help="The file that it tests.")],
+    mutants: Annotated[int, typer.Option(min=0, help="Try at most this many changes of the target.")] = 100,
+    repeats: Annotated[int, typer.Option(min=2, help="Run the file this many times in all.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Run a test file in the sandbox: does it hold, and does it check anything? Exit code 0: accepted; 1: not."""
-    from self_improve.cli.check import print_report
+    """Run a test file in the sandbox: does it hold, every time, and does it notice a change of its target?
+
+    Exit code 0: accepted; 1: not.
+    """
+    from self_improve.cli.check import print_report, progress
     from testing_crew.check import check_file
     from testing_crew.crew import runner_for
+    from testing_crew.runner.gate import Gate
 
     config = _load(target).config
-    report = check_file(test, target, runner_for(config), config.interpreter)
+    with runner_for(config) as runner, progress() as tell:
+        gate = Gate(runner, repeats=repeats, mutants=mutants, seconds=None)
+        report = check_file(test, target, gate, config.interpreter, tell)
     if as_json:
         print(json.dumps(report, indent=2))
     else:

@@ -1,49 +1,138 @@
-"""Whether a test file is accepted: pytest's word, and that the file really is about its target.
+"""The gate: whether a test file is worth keeping. pytest's word, and proof that the file is about its target.
 
-The reasons, for machines: ``not_passed:VERDICT``, ``unreadable``, ``redefines_target``, ``stubs_module``, ``patches_target``,
-``edits_source``, ``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``.
+Beside the reasons of `gate_text` and `gate_repair`, for machines: ``passes_without_target`` (also when every function of the
+target only raises), ``flaky:PASSED/RUNS``, ``fails_cold`` (in a plain ``python -m pytest``), ``no_mutant_killed``.
 """
 
 from __future__ import annotations
 
-import ast
-import os
-from pathlib import Path
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from testing_crew.runner.gate_flow import Flow
-from testing_crew.runner.gate_names import read_names
-from testing_crew.runner.gate_static import objections
-from testing_crew.runner.inside.asserts import claims
-from trace_logger.records import CodeUnderTest, PytestRun
+from testing_crew.code import source_lines
+from testing_crew.runner.gate_repair import dropped
+from testing_crew.runner.gate_suspect import suspects
+from testing_crew.runner.gate_text import judge
+from testing_crew.runner.mutants import try_mutants
+from testing_crew.runner.mutation import disabled
+from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.project import unit_range
+from testing_crew.runner.run import Execution, Runner
+from trace_logger.records import CodeUnderTest, Mutants, PytestRun, Stability
+
+OTHER_HASH_SEED = 4242
+LEAST_RUNS = 5
+_MOST_HINTS = 5
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
 
 
-def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[str, ...]]:
-    """Whether the text ``tests`` is accepted for ``code`` after ``run``, and every reason why it is not.
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate found. ``mutants`` and ``stability`` are None where a file did not come that far."""
 
-    What is wrong with the text is said of a file that failed too; what the run shows is asked only of one that passed.
+    run: PytestRun
+    accepted: bool
+    reasons: tuple[str, ...]
+    mutants: Mutants | None = None
+    stability: Stability | None = None
+    suspects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Judges test files with the runs that it needs.
+
+    ``repeats`` is how many runs in all must agree, ``mutants`` how many are tried (None: all). A file so slow that this takes
+    longer than ``seconds`` gets fewer of both, at least ``LEAST_RUNS`` runs, and the figures say how many.
     """
-    reasons = [] if run.passed else [f"not_passed:{run.verdict}"]
-    try:
-        tree = ast.parse(tests)
-        names = read_names(code, tree)
-        flow = Flow(tree, names)
-        reasons += objections(tree, names, flow)
-        about = {c.node.lineno for c in claims(tree) if flow.is_about_target(c)}
-    except (SyntaxError, ValueError, RecursionError):
-        return False, (*reasons, "unreadable")
-    if run.passed:
-        if not _was_imported(code, run):
-            reasons.append("target_not_imported")
-        if run.coverage.line == 0:  # None: the unit has no function body, so there is nothing that could be executed
-            reasons.append("target_not_executed")
-        if about.isdisjoint(run.asserted_lines):
-            reasons.append("no_assertion_about_target")
-    return not reasons, tuple(reasons)
+
+    runner: Runner
+    repeats: int = 20
+    mutants: int | None = 30
+    seconds: float | None = 60
+    seed: int = 0
+
+    def judge(self, plan: Plan, failed: str | None = None, tell: Progress | None = None) -> Judgement:
+        """Run ``plan`` and judge it; ``failed`` is the test file that it is a repair of.
+
+        Raises `SandboxError` when nothing could be run.
+        """
+        first = self.runner.execute(plan)
+        _, reasons = judge(plan.code, plan.tests, first.run)
+        if failed is not None:
+            reasons = (*reasons, *dropped(failed, plan.tests))
+        suspicious = suspects(plan.code, plan.tests)
+        if not first.run.passed:
+            return Judgement(first.run, False, reasons, suspects=suspicious)
+        until = None if self.seconds is None else time.monotonic() + self.seconds
+        if not reasons:
+            reasons = self._without_target(plan)
+        stability = self._repeat(plan, until, tell)
+        if stability.passed < stability.runs:
+            only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
+            reasons = (*reasons, "fails_cold" if only_cold else f"flaky:{stability.passed}/{stability.runs}")
+        mutants = self._mutants(plan, first, until, tell)
+        if mutants.tried > mutants.equivalent and not mutants.killed:
+            reasons = (*reasons, "no_mutant_killed")
+        return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
+
+    def _without_target(self, plan: Plan) -> tuple[str, ...]:
+        """A file that passes against functions that only raise does not use them, or lies about its tests."""
+        source = disabled(plan.code.source, unit_range(plan.code.source, plan.code.unit))
+        if source is None:
+            return ()
+        run = self.runner.execute(plan, Variation(measure=False, source=source, stop_first=True)).run
+        return ("passes_without_target",) if run.passed else ()
+
+    def _repeat(self, plan: Plan, until: float | None, tell: Progress | None) -> Stability:
+        """The first run counts as one; the others are shuffled, under two hash seeds, and the last is plain and cold."""
+        again = max(self.repeats - 2, 0)
+        done = 0
+
+        def once(number: int) -> bool | None:
+            nonlocal done
+            if until is not None and number >= LEAST_RUNS - 2 and time.monotonic() > until:
+                return None
+            seed = OTHER_HASH_SEED if number % 3 == 0 else 0
+            run = self.runner.execute(plan, Variation(measure=False, shuffle=self.seed + number, hash_seed=seed)).run
+            done += 1
+            if tell is not None:
+                tell("runs again", done, again)
+            return run.passed
+
+        with ThreadPoolExecutor(self.runner.workers) as pool:
+            cold = pool.submit(self._cold, plan)
+            passed = [each for each in pool.map(once, range(again)) if each is not None]
+        return Stability(runs=1 + len(passed) + 1, passed=1 + sum(passed) + cold.result(), cold_passed=cold.result())
+
+    def _cold(self, plan: Plan) -> bool:
+        return (
+            self.runner.execute_cold(
+                plan, Variation(measure=False, hash_seed=OTHER_HASH_SEED + 1), plain=True
+            ).run.exit_code
+            == 0
+        )
+
+    def _mutants(self, plan: Plan, first: Execution, until: float | None, tell: Progress | None) -> Mutants:
+        def told(done: int, of: int) -> None:
+            if tell is not None:
+                tell("mutants", done, of)
+
+        fates = try_mutants(self.runner, plan, first, limit=self.mutants, seed=self.seed, until=until, tell=told)
+        return fates.count()
 
 
-def _was_imported(code: CodeUnderTest, run: PytestRun) -> bool:
-    if run.target_origin is None:
-        return bool(run.coverage.line)  # the test took the module out of sys.modules again, but its lines ran
-    if code.path is None:
-        return not os.path.isabs(run.target_origin)  # in the run's own folder
-    return os.path.realpath(code.path) == os.path.realpath(Path(run.target_origin))
+def hints(code: CodeUnderTest, run: PytestRun, mutants: Mutants | None) -> list[str]:
+    """Where the next test should aim: branches not taken, and changes that no test noticed."""
+    lines = source_lines(code.source)
+    branches = [
+        f"line {start}: `{lines[start - 1].strip()}` never went on to "
+        + (f"line {end}: `{lines[end - 1].strip()}`" if end > 0 else "the end of the function")
+        for start, end in run.coverage.missed_branches
+        if 0 < start <= len(lines) and end <= len(lines)
+    ]
+    survivors = [f"no test noticed {text}" for text in (mutants.survivors if mutants else ())]
+    return [*branches[:_MOST_HINTS], *survivors[:_MOST_HINTS]]

@@ -9,27 +9,22 @@ The reasons, for machines: ``drops_tests``, ``drops_assertions``, ``weakens_asse
 from __future__ import annotations
 
 import ast
+import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
+from testing_crew.runner.gate_flow import is_fixture
 from testing_crew.runner.gate_names import last_name
+from testing_crew.runner.inside.asserts import claims
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _EXPECTED_COLUMNS = ("expect", "want", "desired", "correct", "result", "output")
-_SAME_SIZE = {"list", "tuple", "sorted", "reversed", "enumerate", "items", "keys", "values"}
-_CLAIMING = ("assert", "raises", "warns", "deprecated_call", "Raises")
-_RAISING = {"raises", "warns", "deprecated_call"}
-_COMPARING: dict[str, ast.cmpop] = {
-    "assertEqual": ast.Eq(),
-    "assertNotEqual": ast.NotEq(),
-    "assertIs": ast.Is(),
-    "assertIsNot": ast.IsNot(),
-    "assertIn": ast.In(),
-    "assertNotIn": ast.NotIn(),
-}
+_SAME_SIZE = {"list", "tuple", "sorted", "reversed", "enumerate", "zip", "items", "keys", "values"}
+_EXPECTING = ("raises", "warns", "deprecated_call", "Raises", "assertRaises", "assertWarns")
 _WEAK_CALLS = {"isinstance", "issubclass", "hasattr", "callable", "assertIsNotNone", "assertIsInstance"}
 _FAIR_CALLS = {"assert_called", "assert_called_once", "assert_not_called"}
 
@@ -117,7 +112,7 @@ class _Scope:
         if depth > 5:
             return 1
         if isinstance(rows, ast.Name) and rows.id in self.values:
-            return self.size(self.values[rows.id], ranges=ranges, depth=depth + 1)
+            return max(1, self.size(self.values[rows.id], ranges=ranges, depth=depth + 1))  # it may be filled later
         if isinstance(rows, (ast.List, ast.Tuple, ast.Set)):
             stars = [e for e in rows.elts if isinstance(e, ast.Starred)]
             plain = {ast.dump(e) for e in rows.elts if e not in stars}
@@ -127,8 +122,7 @@ class _Scope:
         if isinstance(rows, ast.BinOp) and isinstance(rows.op, ast.Add):
             return sum(self.size(side, ranges=ranges, depth=depth + 1) for side in (rows.left, rows.right))
         if isinstance(rows, (ast.ListComp, ast.GeneratorExp, ast.SetComp)):
-            sizes = [self.size(g.iter, ranges=ranges, depth=depth + 1) for g in rows.generators if not g.ifs]
-            return prod(sizes)
+            return prod(self.size(g.iter, ranges=ranges, depth=depth + 1) for g in rows.generators if not g.ifs)
         if not isinstance(rows, ast.Call):
             return 1
         called = last_name(rows.func)
@@ -137,8 +131,6 @@ class _Scope:
         source = rows.args[0] if rows.args else rows.func.value if isinstance(rows.func, ast.Attribute) else None
         if called in _SAME_SIZE and source is not None:
             return self.size(source, ranges=ranges, depth=depth + 1)
-        if called == "zip" and rows.args:
-            return max(self.size(a, ranges=ranges, depth=depth + 1) for a in rows.args)
         return 1
 
     def weigh(self, test: ast.expr) -> Tally:
@@ -159,8 +151,6 @@ class _Scope:
             called, first = last_name(test.func), test.args[0] if test.args else None
             if called == "all" and isinstance(first, (ast.GeneratorExp, ast.ListComp)):
                 return _times(self.weigh(first.elt), self.size(first, ranges=False))
-            if called == "all" and isinstance(first, (ast.List, ast.Tuple)):
-                return _sum(self.weigh(element) for element in first.elts)
             return Counter(["weak" if called in _WEAK_CALLS else "fair"])
         always = _is_closed(test) or isinstance(test, (ast.Lambda, ast.JoinedStr))
         return Counter(["empty" if always or (isinstance(test, ast.Tuple) and test.elts) else "fair"])
@@ -181,7 +171,7 @@ class _Scope:
             if last_name(side) == "ANY" or (isinstance(side, ast.Call) and last_name(side.func) == "type"):
                 return Counter(["weak"])
             if isinstance(side, ast.Call) and not side.args + side.keywords and last_name(side.func)[:1].isupper():
-                return Counter(["fair"])  # a fresh object, which is seldom equal to another
+                return Counter(["none"])  # a fresh object, which is seldom equal to another
         if not isinstance(op, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)):
             return Counter(["fair"])
         return self._strong(left, op, right)
@@ -205,16 +195,16 @@ class _Scope:
     def weigh_call(self, call: ast.Call, body: list[ast.stmt]) -> Tally:
         """What ``pytest.raises(...)``, ``self.assertEqual(...)`` and their like claim; ``body`` is that of a ``with``."""
         called, arguments = last_name(call.func), call.args
-        if called in _RAISING or called.startswith(("assertRaises", "assertWarns")):
+        if called.startswith(_EXPECTING):
             if body and all(isinstance(s, (ast.Pass, ast.Raise)) for s in body):
                 return Counter(["empty"])
             matched = called.endswith("Regex") or any(k.arg == "match" for k in call.keywords)
             wide = arguments and last_name(arguments[0]) in ("Exception", "BaseException") and not matched
             return Counter(["weak" if wide else "strong", *(["match"] if matched else [])])
-        if called in _COMPARING and len(arguments) > 1:
-            return self._compare(arguments[0], _COMPARING[called], arguments[1])
         if called in ("assertTrue", "assertFalse") and arguments:
             return self.weigh(arguments[0] if called == "assertTrue" else ast.UnaryOp(ast.Not(), arguments[0]))
+        if called == "assertEqual" and len(arguments) > 1:
+            return self._compare(arguments[0], ast.Eq(), arguments[1])
         if called == "assertIsNone":
             return Counter(["none"])
         fair = called in _FAIR_CALLS or called.startswith(("assertGreater", "assertLess"))
@@ -233,10 +223,6 @@ def _forgives(node: ast.stmt) -> bool:
     return all(claim.node is not probe.body[0] for claim in claims(probe))
 
 
-def _is_setup(function: _FunctionNode) -> bool:
-    return function.name.lower().startswith(("setup", "teardown"))
-
-
 def _values(body: list[ast.stmt]) -> dict[str, ast.expr]:
     """The names that are given a value exactly once in ``body``, with that value."""
     nodes = [n for statement in body for n in ast.walk(statement)]
@@ -251,7 +237,7 @@ class _File:
     """A test file: its tests as pytest would collect them, and what each of them checks."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self._claims = {id(claim.node): claim for claim in claims(tree)}
+        self._claims = {id(claim.node) for claim in claims(tree)}
         self._constants = _values([n for n in tree.body if not isinstance(n, (*_Function, ast.ClassDef))])
         self._functions: dict[str, _FunctionNode] = {}
         self._classes: dict[str, ast.ClassDef] = {}
@@ -298,13 +284,14 @@ class _File:
                 continue
             seen.add(shape)
             rows = self._rows(test, owner)
-            checks = self._function(test, owner)
+            methods = self._methods(owner) if owner else {}
+            checks = self._function(test, _Scope(methods=methods))
             total.update(_times(checks, rows))
             total["cases"] += rows
             total["smoke"] += rows * (not _real(checks))
             around |= {id(f): f for f in self._used_fixtures(test)}
-            around |= {id(f): f for f in self._methods(owner).values() if _is_setup(f)} if owner else {}
-        return total + _sum(self._function(function, None) for function in around.values())
+            around |= {id(f): f for name, f in methods.items() if name.lower().startswith(("setup", "teardown"))}
+        return total + _sum(self._function(function, _Scope()) for function in around.values())  # once for the file
 
     def _used_fixtures(self, function: _FunctionNode) -> list[_FunctionNode]:
         names = [a.arg for a in function.args.args]
@@ -326,12 +313,11 @@ class _File:
             rows *= prod(scope.size(k.value, ranges=True) for c in calls for k in c.keywords if k.arg == "params")
         return rows
 
-    def _function(self, function: _FunctionNode, owner: ast.ClassDef | None) -> Tally:
+    def _function(self, function: _FunctionNode, outer: _Scope) -> Tally:
         if id(function) not in self._known:
             self._known[id(function)] = Counter()  # one that calls itself adds nothing
             inner = {n.name: n for n in ast.walk(function) if isinstance(n, _Function) and n is not function}
-            methods = self._methods(owner) if owner else {}
-            scope = _Scope(self._constants | _values(function.body), inner, methods)
+            scope = _Scope(self._constants | _values(function.body), outer.inner | inner, outer.methods)
             self._known[id(function)] = self._block(function.body, scope)
         return self._known[id(function)]
 
@@ -352,33 +338,33 @@ class _File:
 
     def _statement(self, node: ast.stmt, scope: _Scope, given: ast.expr | None) -> Tally:
         if isinstance(node, (*_Function, ast.ClassDef)):  # counted where it is called
-            return self._function(node, None) if isinstance(node, _Function) and node.decorator_list else Counter()
+            return self._function(node, scope) if isinstance(node, _Function) and node.decorator_list else Counter()
         total = self._own(node, scope, given) + self._helpers(node, scope)
-        forgives = _forgives(node)
         if isinstance(node, ast.If):
-            known = node.test.value if isinstance(node.test, ast.Constant) else None
-            live = [] if known is False or known == 0 else [self._block(node.body, scope, node.test)]
-            live += [] if known else [self._block(node.orelse, scope)]
-            return total + max(live, key=_real, default=Counter())
+            never = isinstance(node.test, ast.Constant) and not node.test.value
+            branches = [] if never else [self._block(node.body, scope, node.test)]
+            branches.append(self._block(node.orelse, scope))
+            return total + max(branches, key=_real)
         if isinstance(node, ast.Match):
             return total + max((self._block(case.body, scope) for case in node.cases), key=_real)
         if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and not node.test.value:
             return total
         rounds = scope.size(node.iter, ranges=False) if isinstance(node, (ast.For, ast.AsyncFor)) else 1
-        blocks = [] if forgives else [_times(self._block(getattr(node, "body", []), scope), rounds)]
+        blocks = [] if _forgives(node) else [_times(self._block(getattr(node, "body", []), scope), rounds)]
         blocks += [self._block(getattr(node, key, []), scope) for key in ("orelse", "finalbody")]
         blocks += [self._block(handler.body, scope) for handler in getattr(node, "handlers", [])]
         return total + _sum(blocks)
 
     def _own(self, node: ast.stmt, scope: _Scope, given: ast.expr | None) -> Tally:
-        claim: Claim | None = self._claims.get(id(node))
-        if claim is None:
+        if id(node) not in self._claims:
             return Counter()
         if isinstance(node, ast.Assert):
             return Counter(["empty"]) if given is not None and _same(given, node.test) else scope.weigh(node.test)
         if isinstance(node, (ast.With, ast.AsyncWith)):
             calls = [i.context_expr for i in node.items if isinstance(i.context_expr, ast.Call)]
-            return _sum(scope.weigh_call(c, node.body) for c in calls if last_name(c.func).startswith(_CLAIMING))
+            return _sum(
+                scope.weigh_call(c, node.body) for c in calls if last_name(c.func).startswith(("assert", *_EXPECTING))
+            )
         if isinstance(node, ast.Expr):
             call = node.value.value if isinstance(node.value, ast.Await) else node.value
             local = isinstance(call, ast.Call) and self._helper(call.func, scope) is not None
@@ -399,9 +385,9 @@ class _File:
 
     def _helpers(self, node: ast.stmt, scope: _Scope) -> Tally:
         """The checks of the helpers that the expressions of ``node`` itself name, once for each time."""
-        own = [child for child in ast.iter_child_nodes(node) if not isinstance(child, (ast.stmt, ast.ExceptHandler))]
+        own = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _BLOCKS)]
         named = [self._helper(n, scope) for child in own for n in ast.walk(child)]
-        return _sum(self._function(helper, None) for helper in named if helper is not None)
+        return _sum(self._function(helper, scope) for helper in named if helper is not None)
 
 
 def _different(names: ast.expr, rows: ast.expr, scope: _Scope) -> int:

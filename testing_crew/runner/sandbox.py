@@ -142,7 +142,18 @@ def _bubblewrap(view: View) -> list[str]:
     arguments += ["--unshare-cgroup-try", "--ro-bind", "/", "/", "--dev", "/dev"]
     # /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
     arguments += ["--proc", "/proc"]
-    arguments += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"] if view.nested else ["--remount-ro", "/proc"]
+    arguments += ["--remount-ro", "/proc"]
+    if view.nested:
+        arguments += [
+            "--cap-add",
+            "CAP_SYS_ADMIN",
+            "--cap-add",
+            "CAP_SETPCAP",
+            "--tmpfs",
+            "/dev/shm",
+            "--remount-ro",
+            "/dev",
+        ]
     bind = "--ro-bind" if view.nested else "--bind"
     for folder in view.hidden:
         arguments += ["--tmpfs", folder]

@@ -10,14 +10,16 @@ import ctypes
 import os
 import signal
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 REMOUNT, BIND, REC, PRIVATE = 32, 4096, 16384, 1 << 18
-_SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECUREBITS, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 28, 36, 38
+_CAP_AMBIENT, _CAP_AMBIENT_RAISE = 47, 2
+_CAP_SETPCAP, _CAP_SYS_ADMIN = 8, 21
+_NO_ROOT_LOCKED = 3
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -36,6 +38,17 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
     call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
 
 
+def fork_first() -> int:
+    """Fork a child that is the first process of a process-id namespace of its own; asks for the kept privilege."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    call("unshare", NEWPID)  # for children only
+    child = os.fork()
+    if child:
+        call("setns", own, NEWPID)  # the next one gets another
+    os.close(own)
+    return child
+
+
 def new_namespaces(flags: int) -> None:
     """Move into a user namespace of our own, and into the others of ``flags``; user and group keep their numbers.
 
@@ -48,19 +61,25 @@ def new_namespaces(flags: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-@lru_cache(maxsize=1)
-def last_capability() -> int:
-    """The highest number of a capability that this kernel knows."""
-    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-
-
 def drop_privilege() -> None:
     """Give up every capability for good, in this process and in what it will execute."""
-    for capability in range(last_capability() + 1):
-        call("prctl", _CAPBSET_DROP, capability, 0, 0, 0)
     call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", _SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0)  # so that user number 0 is a user like any other
+    _set_capabilities(0, 0)
+
+
+def keep_privilege() -> None:
+    """Let what will be executed have the capabilities that making namespaces and `drop_privilege` ask for."""
+    kept = 1 << _CAP_SYS_ADMIN | 1 << _CAP_SETPCAP
+    _set_capabilities(kept, kept)
+    for capability in (_CAP_SYS_ADMIN, _CAP_SETPCAP):
+        call("prctl", _CAP_AMBIENT, _CAP_AMBIENT_RAISE, capability, 0, 0)
+
+
+def _set_capabilities(permitted: int, inheritable: int) -> None:
+    """All of the numbers are below 32."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    call("capset", header, (ctypes.c_uint32 * 6)())
+    call("capset", header, (ctypes.c_uint32 * 6)(permitted, permitted, inheritable, 0, 0, 0))
 
 
 def die_with_parent() -> None:

@@ -36,6 +36,7 @@ from .linux import (
     REMOUNT,
     die_with_parent,
     drop_privilege,
+    keep_privilege,
     mount,
     new_namespaces,
 )
@@ -126,8 +127,7 @@ def _furnish(plan: dict[str, Any]) -> None:
         mount("none", plan["slash_tmp"], None, REMOUNT | BIND | RDONLY | tmp_flags)
         mount("none", "/dev", None, REMOUNT | BIND | RDONLY | NOSUID | NOEXEC)
     # Read-only, for /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
-    # Each run of a nested sandbox mounts its own; what starts it must write to the outer one.
-    mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC | (0 if plan["nested"] else RDONLY))
+    mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC | RDONLY)
 
 
 def _loopback_up() -> None:
@@ -156,7 +156,9 @@ def main(plan: dict[str, Any]) -> int:
     die_with_parent()
     _furnish(plan)
     _loopback_up()
-    if not plan["nested"]:  # there each run drops its own; root could not make namespaces without
+    if plan["nested"]:  # there each run gives up its own
+        keep_privilege()
+    else:
         drop_privilege()
     os.chdir(plan["cwd"])
     second = os.fork()

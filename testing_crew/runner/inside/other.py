@@ -50,7 +50,7 @@ def _other(value: Any, depth: int) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, GeneratorType):
-        return _without_first(value)
+        return _SAME if depth else _without_first(value)  # inside a record the original would be spent by the copy
     found = _SAME
     if isinstance(value, enum.Enum):
         found = _next_member(value)
@@ -100,8 +100,7 @@ def _tuple(value: tuple[Any, ...], depth: int) -> Any:
             found = _other(element, depth + 1)
         except Exception:
             continue
-        # A generator would be spent in the copy, and compared by identity only.
-        if found is not _SAME and not isinstance(element, GeneratorType):
+        if found is not _SAME:
             return (*value[:index], found, *value[index + 1 :])
     return value[1:] if value else (None,)
 

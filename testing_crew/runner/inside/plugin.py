@@ -1,8 +1,8 @@
 """What happened, from pytest's own hooks: runs inside the target's interpreter, loaded with ``-p``.
 
 Standard library and pytest only, Python 3.10 and later, pytest 8 and later. In a cold run the settings come as a JSON file
-that an environment variable names; both are gone before the first test module is imported. The report goes to the file that the settings name when
-the session ends, whole or not at all: a run without a report did not reach its end.
+that an environment variable names; both are gone before the first test module is imported. The report goes to the file that
+the settings name when the session ends, whole or not at all: a run without a report did not reach its end.
 
 A report from inside the test's own process is evidence and not proof; the runner checks it against the exit status.
 PYTEST_DONT_REWRITE

@@ -65,7 +65,7 @@ def _exactly(control: socket.socket, size: int) -> bytes | None:
 
 def start(order: dict[str, Any], control: socket.socket, level: str) -> int:
     """Fork twice. In the zygote, returns the supervisor's number; in the child that is to run the tests, returns 0."""
-    supervisor = os.fork()
+    supervisor = linux.fork_first() if level == "nested" else os.fork()
     if supervisor:
         return supervisor
     try:
@@ -90,15 +90,12 @@ class _Run:
         self.level = level
         self.place: str = order["place"]
         self.limits: dict[str, Any] = order["limits"]
-        self.init = 0
-        ready = -1
+        self.ended: tuple[int, Any] | None = None
         if level == "nested":
-            self.init, ready = _enter(self.place, self.limits["disk_bytes"], order["covered"])
+            _enter(self.place, self.limits["disk_bytes"], order["covered"])
         elif level == "limits":
             linux.adopt_orphans()
         _furnish(self.place, order)
-        if self.init:
-            _await_first(ready)
         self.others = _count()
 
     def fork(self) -> bool:
@@ -175,7 +172,7 @@ class _Run:
             if self.control in ready:  # nobody waits for the answer any more
                 self._end()
                 os._exit(1)
-            if os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            if self._has_ended():
                 return ""
             if now >= look:
                 over = self._over()
@@ -194,50 +191,53 @@ class _Run:
             return "memory"
         return ""
 
+    def _has_ended(self) -> bool:
+        """Whether the child has; orphans that came to us are reaped on the way."""
+        if self.level != "nested":
+            return os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        while self.ended is None:
+            ended, status, usage = os.wait4(-1, os.WNOHANG)
+            if not ended:
+                return False
+            if ended == self.child:
+                self.ended = status, usage
+        return True
+
     def _end(self) -> tuple[int, Any]:
         """Kill whatever is left of the run; the status and the usage of the child."""
+        if self.level == "nested":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)  # all of the namespace whose first process we are
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    ended, status, usage = os.wait4(-1, 0)
+                    if ended == self.child:
+                        self.ended = status, usage
+            assert self.ended is not None
+            return self.ended
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.child, signal.SIGKILL)
-        if self.init:
-            os.kill(self.init, signal.SIGKILL)  # and with it every process of its namespace
         with contextlib.suppress(ProcessLookupError):  # before it has a group of its own
             os.kill(self.child, signal.SIGKILL)
         _, status, usage = os.wait4(self.child, 0)
-        if self.init:
-            os.waitpid(self.init, 0)
-        elif self.level == "limits":
+        if self.level == "limits":
             _kill_descendants()
         return status, usage
 
 
-def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> tuple[int, int]:
-    """Move into namespaces of our own, in which ``place`` is new and empty.
+def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> None:
+    """Move into namespaces of our own, in which ``place`` is new and empty and only our own processes are to be seen.
 
-    Returns the number of their first process and the descriptor by which it says that it is ready.
     ``covered`` maps a folder of ``place`` to the one that it stands for in there.
     """
-    linux.set_readable(True)  # or the kernel does not let us describe our own namespace
-    linux.new_namespaces(linux.NEWNS | linux.NEWPID | linux.NEWIPC)
-    linux.set_readable(False)
+    linux.call("unshare", linux.NEWNS | linux.NEWIPC)
     options = f"size={disk_bytes},nr_inodes={_MOST_FILES},mode=700"
     linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, options)
     for name in FOLDERS:
         os.mkdir(os.path.join(place, name))
     for name, target in covered.items():
         _cover(target, os.path.join(place, name))
-    reading, writing = os.pipe()
-    first = os.fork()
-    if first:
-        os.close(writing)
-        return first, reading
-    _be_first(writing)
-
-
-def _await_first(ready: int) -> None:
-    said = os.read(ready, 1000)
-    os.close(ready)
-    if said != b"ready":
-        raise OSError(f"no process view of its own: {said.decode(errors='replace')}")
+    linux.mount("proc", "/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC | linux.RDONLY)
 
 
 def _cover(target: str, source: str) -> None:
@@ -257,29 +257,17 @@ def _cover(target: str, source: str) -> None:
 def try_nested() -> NoReturn:
     """Whether all this works here: exit status 7 when it does. The last argument is a folder with a folder ``run``."""
     place = os.path.join(sys.argv[-1], "run")
-    first, ready = _enter(place, 2**20, {"slash-tmp": "/tmp"})
-    _await_first(ready)
-    with open(os.path.join(place, "work", "x"), "w") as file:
-        file.write("x")
-    os.kill(first, signal.SIGKILL)
-    os._exit(7)
-
-
-def _be_first(ready: int) -> NoReturn:
-    """The life of the first process of a namespace: it holds it open, and reaps."""
-    try:
-        linux.die_with_parent()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        flags = linux.NOSUID | linux.NODEV | linux.NOEXEC | linux.RDONLY
-        linux.mount("proc", "/proc", "proc", flags)
-        os.write(ready, b"ready")
-        os.closerange(0, 1024)
-        while True:
-            signal.pause()
-    except BaseException as error:
-        os.write(ready, str(error).encode())
-    finally:
-        os._exit(1)
+    for _ in range(2):  # one run after the other
+        first = linux.fork_first()
+        if not first:
+            _enter(place, 2**20, {"slash-tmp": "/tmp"})
+            with open(os.path.join(place, "work", "x"), "w") as file:
+                file.write("x")
+            alone = _processes() == ["1"]
+            linux.drop_privilege()
+            os._exit(7 if alone else 1)
+        status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    os._exit(status)
 
 
 def _furnish(place: str, order: dict[str, Any]) -> None:

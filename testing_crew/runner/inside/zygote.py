@@ -86,7 +86,6 @@ class _Zygote:
     def wait(self) -> dict[str, Any]:
         """Serve orders until the other side is gone. Returns an order in the child that is to fulfil it."""
         _import(_EARLY)
-        linux.last_capability()
         supervise.send(self.control, _self_portrait())
         while True:
             message = supervise.receive(self.control)
