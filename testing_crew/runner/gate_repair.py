@@ -126,8 +126,11 @@ class _Scope:
         if not isinstance(rows, ast.Call):
             return 1
         called = last_name(rows.func)
-        if called == "range" and ranges and rows.args and all(isinstance(a, ast.Constant) for a in rows.args):
-            return len(range(*(a.value for a in rows.args if isinstance(a, ast.Constant))))  # type: ignore[arg-type]
+        if called == "range" and ranges:
+            try:
+                return len(range(*map(ast.literal_eval, rows.args)))
+            except (ValueError, TypeError, OverflowError):
+                return 1
         source = rows.args[0] if rows.args else rows.func.value if isinstance(rows.func, ast.Attribute) else None
         if called in _SAME_SIZE and source is not None:
             return self.size(source, ranges=ranges, depth=depth + 1)
@@ -396,16 +399,24 @@ def _different(names: ast.expr, rows: ast.expr, scope: _Scope) -> int:
         rows = scope.values.get(rows.id, rows)
     if not isinstance(rows, (ast.List, ast.Tuple)) or any(isinstance(row, ast.Starred) for row in rows.elts):
         return scope.size(rows, ranges=True)
-    listed = [n.value for n in ast.walk(names) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    columns = [name.strip() for text in listed for name in text.split(",") if name.strip()]
+    columns = columns_of(names)
     different = set()
     for row in rows.elts:
-        values = [row]
-        if isinstance(row, ast.Call) and last_name(row.func) == "param":
-            values = row.args
-        elif isinstance(row, (ast.List, ast.Tuple)) and len(columns) > 1:
-            values = row.elts
+        values = cells_of(row, columns)
         if len(values) == len(columns) > 1:
             values = [v for v, c in zip(values, columns, strict=True) if not c.startswith(_EXPECTED_COLUMNS)]
         different.add(" ".join(map(ast.dump, values)))
     return len(different)
+
+
+def columns_of(names: ast.expr) -> list[str]:
+    """The names in the first argument of a ``parametrize``."""
+    texts = [n.value for n in ast.walk(names) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def cells_of(row: ast.expr, columns: list[str]) -> list[ast.expr]:
+    """The values in one row of a ``parametrize``."""
+    if isinstance(row, ast.Call) and last_name(row.func) == "param":
+        return row.args
+    return row.elts if isinstance(row, (ast.List, ast.Tuple)) and len(columns) > 1 else [row]

@@ -15,26 +15,30 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING
 
 from testing_crew.failures import clip
 from testing_crew.runner.gate_flow import is_fixture
 from testing_crew.runner.gate_names import Names, chain_of, last_name, read_names
+from testing_crew.runner.gate_repair import cells_of, columns_of
 from trace_logger.records import CodeUnderTest
 
-_FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+if TYPE_CHECKING:
+    from inspect import _ParameterKind
+
 _Path = Callable[[ast.expr], "str | None"]
 _Env = dict[str, ast.expr]
-_UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+_UNREADABLE = (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError)
 _MOST_ROWS = 500
 _MOST_NODES = 200
-_PURE_MODULES = set(
-    "abc array base64 bisect binascii calendar cmath collections copy dataclasses datetime decimal difflib enum fractions "
-    "functools hashlib heapq html itertools json keyword math numbers operator re statistics string struct textwrap types "
-    "typing typing_extensions unicodedata urllib zlib __future__".split()
-)
-_IMPURE_BUILTINS = set("print input open id hash exec eval globals vars setattr delattr __import__ breakpoint".split())
-_READERS = set("get items keys values index count copy match fullmatch search findall sub split join format".split())
-_READING_CALLS = set("len sum min max sorted list set tuple dict isinstance range enumerate zip any all str".split())
+_PURE_MODULES = """
+    abc array base64 bisect binascii calendar cmath collections copy dataclasses datetime decimal difflib enum fractions
+    functools hashlib heapq html itertools json keyword math numbers operator re statistics string struct textwrap types
+    typing typing_extensions unicodedata urllib zlib __future__
+"""
+_IMPURE_BUILTINS = "print input open id hash exec eval globals vars setattr delattr __import__ breakpoint"
+_READING_CALLS = "len sum min max sorted list set tuple dict isinstance range enumerate zip any all str"
 _CLOCK = {"now", "today", "utcnow"}
 _DECORATORS = {"lru_cache", "cache", "staticmethod", "classmethod"}
 _MARKS_THAT_CHANGE_IT = {"usefixtures", "skip", "skipif", "xfail"}
@@ -130,7 +134,7 @@ class _Module:
         self.tree = ast.parse(code.source)
         self._top: dict[str, ast.AST | None] = {}  # None: given more than once, so nothing is known of it
         for node in self.tree.body:
-            for name in _bound(node):
+            for name in _bound(node) or {name for inner in ast.walk(node) for name in _bound(inner)}:
                 self._top[name] = None if name in self._top else node
 
     def catches(self, caught: str, raised: str) -> bool:
@@ -189,74 +193,70 @@ class _Module:
         waiting = [head]
         while waiting:
             name = waiting.pop()
+            node = self._top.get(name)
             if name in seen:
                 continue
             seen.add(name)
-            node = self._top.get(name)
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                if _keeps_state(node):
+                    return False
+                waiting += _used(node)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
                 if not _is_pure_import(node):
                     return False
-            elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)):
-                parts = [*node.bases, *node.body] if isinstance(node, ast.ClassDef) else [node]
-                for part in parts:
-                    used = self._used(part)
-                    if used is None or (
-                        part is not node and isinstance(part, ast.Assign) and not _is_fixed(part.value)
-                    ):
-                        return False  # a list in a class is shared by all its objects
-                    waiting += used
-            elif name in _IMPURE_BUILTINS or not hasattr(builtins, name):
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+                if not _is_fixed(node.value) and last_name(getattr(node.value, "func", ast.Name(""))) != "compile":
+                    return False  # a list, say, that the code may change as it runs
+            elif name in self._top or name in _IMPURE_BUILTINS.split() or not hasattr(builtins, name):
                 return False
         return True
 
-    def _used(self, part: ast.AST) -> list[str] | None:
-        """The names from outside that ``part`` uses; None where it keeps state or asks the clock."""
-        nodes = list(ast.walk(part))
-        local = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-        local |= {n.arg for n in nodes if isinstance(n, ast.arg)} | {name for n in nodes for name in _bound(n)}
-        local |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
-        for node in nodes:
-            if isinstance(node, ast.Global) or (isinstance(node, ast.Attribute) and node.attr in _CLOCK):
-                return None
-            if isinstance(node, (ast.Import, ast.ImportFrom)) and not _is_pure_import(node):
-                return None
-            if isinstance(node, ast.arguments) and not all(map(_is_fixed, [*node.defaults, *node.kw_defaults])):
-                return None
-            if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-                root = _root(node)
-                if root is None or root not in local or root == "cls":
-                    return None
-            if isinstance(node, ast.Call) and not self._only_reads(node, local):
-                return None
-        return [n.id for n in nodes if isinstance(n, ast.Name) and n.id not in local]
 
-    def _only_reads(self, call: ast.Call, local: set[str]) -> bool:
-        """Whether ``call`` leaves the variables of the module as they are."""
-        kept = [n.id for n in [*call.args, *(k.value for k in call.keywords)] if isinstance(n, ast.Name)]
-        if isinstance(call.func, ast.Attribute) and call.func.attr not in _READERS:
-            kept.append(_root(call.func) or "")
-        elif last_name(call.func) in _READING_CALLS:
+def _keeps_state(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether a function or a method leaves something behind for the next call, or asks the clock."""
+    outside = _used(node)
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.Global, ast.Nonlocal)) or (isinstance(inner, ast.Attribute) and inner.attr in _CLOCK):
             return True
-        values = [getattr(self._top.get(name), "value", None) for name in kept if name not in local]
-        return all(value is None or _is_fixed(value) for value in values)
+        if isinstance(inner, (ast.Import, ast.ImportFrom)) and not _is_pure_import(inner):
+            return True
+        if isinstance(inner, ast.arguments) and not all(map(_is_fixed, [*inner.defaults, *inner.kw_defaults])):
+            return True
+        if isinstance(inner, ast.ClassDef) and not all(
+            _is_fixed(n.value) for n in inner.body if isinstance(n, ast.Assign)
+        ):
+            return True
+        if isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):
+            root = _root(inner)
+            if root in (None, "cls") or root in outside:
+                return True
+    return False
+
+
+def _used(part: ast.AST) -> set[str]:
+    """The names from outside that ``part`` uses."""
+    nodes = list(ast.walk(part))
+    local = {name for n in nodes if n is not part for name in _bound(n)}
+    return {n.id for n in nodes if isinstance(n, ast.Name)} - local
 
 
 def _bound(node: ast.AST) -> set[str]:
-    """The names that a statement gives a value."""
+    """The names that ``node`` itself gives a value."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {node.name}
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    if not isinstance(node, ast.stmt):
-        return set()
-    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    return stored.union(*(_bound(child) for child in ast.iter_child_nodes(node)))
+    if isinstance(node, ast.Name):
+        return set() if isinstance(node.ctx, ast.Load) else {node.id}
+    if isinstance(node, ast.arg):
+        return {node.arg}
+    return {node.name} if isinstance(node, ast.ExceptHandler) and node.name else set()
 
 
 def _is_pure_import(node: ast.Import | ast.ImportFrom) -> bool:
     modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
     relative = isinstance(node, ast.ImportFrom) and node.level
-    return not relative and all(module.partition(".")[0] in _PURE_MODULES for module in modules)
+    return not relative and all(module.partition(".")[0] in _PURE_MODULES.split() for module in modules)
 
 
 def _is_fixed(value: ast.expr | None) -> bool:
@@ -271,34 +271,31 @@ def _root(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _bind(parameters: ast.arguments, skipped: int, call: ast.Call) -> str | None:
+def _bind(parameters: ast.arguments, skipped: int, call: ast.Call) -> str:
     """The literal arguments of ``call`` by the names of their parameters, as text; raises where one is no literal."""
+    if any(keyword.arg is None for keyword in call.keywords):
+        raise ValueError("what a mapping holds is not known")
     positional = [*parameters.posonlyargs, *parameters.args]
-    names = [a.arg for a in positional][skipped:]
-    by_name = {a.arg for a in [*parameters.args, *parameters.kwonlyargs]}
-    values = {name: _literal(value) for name, value in zip(names, call.args, strict=False)}
-    further = [_literal(value) for value in call.args[len(names) :]]
-    others = {}
-    for keyword in call.keywords:
-        if keyword.arg is None or keyword.arg in values:
-            return None
-        (values if keyword.arg in by_name else others)[keyword.arg] = _literal(keyword.value)
-    if (further and parameters.vararg is None) or (others and parameters.kwarg is None):
-        return None
-    defaults = dict(zip([a.arg for a in positional][::-1], parameters.defaults[::-1], strict=False))
-    defaults |= {a.arg: d for a, d in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if d is not None}
-    for name in [*names, *(a.arg for a in parameters.kwonlyargs)]:
-        if name not in values and name not in defaults:
-            return None
-        values.setdefault(name, _default(defaults[name]) if name in defaults else None)
-    return repr((sorted(values.items()), further, sorted(others.items())))
+    defaults = [None] * (len(positional) - len(parameters.defaults)) + [*parameters.defaults]
+    every = [_parameter(a, Parameter.POSITIONAL_OR_KEYWORD, d) for a, d in zip(positional, defaults, strict=True)][
+        skipped:
+    ]
+    every += [_parameter(parameters.vararg, Parameter.VAR_POSITIONAL)] if parameters.vararg else []
+    named = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
+    every += [_parameter(a, Parameter.KEYWORD_ONLY, d) for a, d in named]
+    every += [_parameter(parameters.kwarg, Parameter.VAR_KEYWORD)] if parameters.kwarg else []
+    signature = Signature(every)
+    bound = signature.bind(*map(_literal, call.args), **{k.arg or "": _literal(k.value) for k in call.keywords})
+    bound.apply_defaults()
+    return repr(sorted(bound.arguments.items()))
 
 
-def _default(node: ast.expr) -> object:
+def _parameter(name: ast.arg, kind: _ParameterKind, default: ast.expr | None = None) -> Parameter:
     try:
-        return _literal(node)
+        value = Parameter.empty if default is None else _literal(default)
     except _UNREADABLE:
-        return ("the default", ast.dump(node))
+        value = ("the default", ast.dump(default) if default else "")
+    return Parameter(name.arg, kind, default=value)
 
 
 # -- the examples -----------------------------------------------------------------------------------------------------
@@ -401,9 +398,7 @@ def _expectations(code: CodeUnderTest, tree: ast.Module, module: _Module) -> Ite
     nodes = list(ast.walk(tree))
     if names.foreign or any(_changes_the_world(node, names) for node in nodes):
         return
-    rebound = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    rebound |= {n.arg for n in nodes if isinstance(n, ast.arg)}
-    rebound |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
+    rebound = {name for n in nodes if not isinstance(n, (ast.Import, ast.ImportFrom)) for name in _bound(n)}
 
     def path_of(node: ast.expr) -> str | None:
         return None if _root(node) in rebound else names.inside(node)
@@ -416,10 +411,8 @@ def _expectations(code: CodeUnderTest, tree: ast.Module, module: _Module) -> Ite
             for call, outcome in _block(test.body, row):
                 key = _key(module, call, path_of)
                 if key is not None and isinstance(call, ast.Call):
-                    plain = (
-                        isinstance(call.func, ast.Name) or not isinstance(call.func, ast.Attribute) or _root(call.func)
-                    )
-                    given = ast.unparse(call).partition("(")[2][:-1] if plain else ast.unparse(call)
+                    shown = ast.unparse(call)
+                    given = shown.partition("(")[2][:-1] if _root(call.func) else shown
                     yield f"{test.name}({clip(given)})", key, outcome
 
 
@@ -427,6 +420,8 @@ def _changes_the_world(node: ast.AST, names: Names) -> bool:
     """Whether ``node`` may change what the code does for every test of the file."""
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return names.inside(node) is not None
+    if "pytestmark" in _bound(node):
+        return True
     if isinstance(node, ast.Module):
         return any(isinstance(n, ast.Expr) and isinstance(n.value, ast.Call) for n in node.body)
     automatic = isinstance(node, ast.FunctionDef) and is_fixture(node)
@@ -448,9 +443,129 @@ def _tests(tree: ast.Module) -> Iterator[ast.FunctionDef]:
 
 
 def _is_plain(test: ast.FunctionDef) -> bool:
-    """Whether a test gets only rows of its own, and no mark or patch that changes what it means."""
+    """Whether a test gets nothing but rows of its own, and has no mark or patch that changes what it means."""
     marks = [d.func if isinstance(d, ast.Call) else d for d in test.decorator_list]
-    return all(
-        "mark" in chain_of(m)[1][:1] + [chain_of(m)[0].id if isinstance(chain_of(m)[0], ast.Name) else ""]
-        for m in marks
+    columns = {name for d in _parametrized(test) for name in columns_of(d.args[0])}
+    parameters = test.args.posonlyargs + test.args.args + test.args.kwonlyargs
+    return (
+        all(isinstance(m, ast.Attribute) and last_name(m.value) == "mark" for m in marks)
+        and _MARKS_THAT_CHANGE_IT.isdisjoint(map(last_name, marks))
+        and all(not d.keywords or {k.arg for k in d.keywords} == {"ids"} for d in _parametrized(test))
+        and {p.arg for p in parameters} - {"self"} <= columns
     )
+
+
+def _parametrized(test: ast.FunctionDef) -> list[ast.Call]:
+    calls = [d for d in test.decorator_list if isinstance(d, ast.Call) and len(d.args) == 2]
+    return [call for call in calls if last_name(call.func) == "parametrize"]
+
+
+def _rows(test: ast.FunctionDef, constants: _Env) -> Iterator[_Env]:
+    """What the parameters are in each case of a test, as expressions."""
+    tables: list[list[_Env]] = []
+    for call in _parametrized(test):
+        columns = columns_of(call.args[0])
+        rows = constants.get(call.args[1].id, call.args[1]) if isinstance(call.args[1], ast.Name) else call.args[1]
+        table = [_row(columns, row) for row in getattr(rows, "elts", [])]
+        tables.append([row for row in table if row is not None] or [{}])
+    for combination in itertools.product(*tables):
+        yield {name: value for row in combination for name, value in row.items()}
+
+
+def _row(columns: list[str], row: ast.expr) -> _Env | None:
+    if isinstance(row, ast.Call) and any(k.arg == "marks" for k in row.keywords):
+        return None
+    values = cells_of(row, columns)
+    return dict(zip(columns, values, strict=True)) if len(values) == len(columns) else None
+
+
+class _Fill(ast.NodeTransformer):
+    """Puts what names stand for in their place."""
+
+    def __init__(self, known: _Env) -> None:
+        self._known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return copy.deepcopy(self._known[node.id]) if node.id in self._known else node
+
+
+def _fill(node: ast.expr, known: _Env) -> ast.expr:
+    filled: ast.expr = _Fill(known).visit(copy.deepcopy(node))
+    return filled
+
+
+def _block(body: list[ast.stmt], known: _Env) -> Iterator[tuple[ast.expr, _Outcome]]:
+    """What a straight run of statements expects of which call; what comes after anything else is left alone."""
+    for statement in body:
+        if isinstance(statement, ast.Assert):
+            yield from _asserted(_fill(statement.test, known))
+        elif isinstance(statement, ast.With):
+            yield from _raised(statement, known)
+        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            value = _fill(statement.value, known)
+            if len(statement.targets) > 1 or len(list(ast.walk(value))) > _MOST_NODES:
+                return
+            known = {**_unspent(statement, known), statement.targets[0].id: value}
+            continue
+        elif not isinstance(statement, (ast.Import, ast.ImportFrom, ast.Pass)) and not _is_text(statement):
+            return
+        known = _unspent(statement, known)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _unspent(statement: ast.stmt, known: _Env) -> _Env:
+    """``known`` without what a call in ``statement`` may have changed: lists it was handed, objects whose method it was."""
+    calls = [
+        n for n in ast.walk(statement) if isinstance(n, ast.Call) and last_name(n.func) not in _READING_CALLS.split()
+    ]
+    used = {n.id for call in calls for n in ast.walk(call) if isinstance(n, ast.Name)}
+    return {name: value for name, value in known.items() if name not in used or _is_fixed(value)}
+
+
+def _asserted(test: ast.expr) -> Iterator[tuple[ast.expr, _Outcome]]:
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        for value in test.values:
+            yield from _asserted(value)
+    elif isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is)):
+        for call, value in ((test.left, test.comparators[0]), (test.comparators[0], test.left)):
+            try:
+                yield call, _expected(value)
+            except _UNREADABLE:
+                continue
+    elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        yield test.operand, _Outcome(truth=False)
+    else:
+        yield test, _Outcome(truth=True)
+
+
+def _expected(node: ast.expr) -> _Outcome:
+    if not isinstance(node, ast.Call) or last_name(node.func) != "approx":
+        return _Outcome(_literal(node))
+    given = dict(zip(("expected", "rel", "abs"), node.args, strict=False)) | {
+        k.arg or "": k.value for k in node.keywords
+    }
+    value, relative, absolute = (_literal(given[key]) if key in given else None for key in ("expected", "rel", "abs"))
+    if relative is None:
+        relative = 1e-6 if absolute is None else 0.0
+    return _Outcome(value, relative=max(1e-9, _number(relative)), absolute=_number(absolute or 1e-12))
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise ValueError("a tolerance is a number")
+    return float(value)
+
+
+def _raised(node: ast.With, known: _Env) -> Iterator[tuple[ast.expr, _Outcome]]:
+    """``with pytest.raises(ValueError): f(1)``."""
+    context, inside = node.items[0].context_expr, node.body[0]
+    if len(node.items) > 1 or len(node.body) > 1 or not isinstance(inside, (ast.Expr, ast.Assign)):
+        return
+    if isinstance(context, ast.Call) and last_name(context.func) == "raises" and context.args:
+        kinds = _fill(context.args[0], known)
+        errors = tuple(map(last_name, kinds.elts if isinstance(kinds, ast.Tuple) else [kinds]))
+        if all(errors):
+            yield _fill(inside.value, known), _Outcome(errors=errors)

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import select
-import shutil
 import signal
 import socket
 import stat
-import struct
-import subprocess
 import sys
 import time
 from typing import Any, NoReturn
 
-from . import linux
+from . import around, linux
 from .capped import Capped
 from .launch import STARTED, bound
+from .messages import send
 
 FOLDERS = ("work", "home", "tmp", "slash-tmp", "shm")
 MODULES = ".modules"  # beside the report: the modules that a run had at its end
@@ -34,33 +31,6 @@ MOST_REPORT_BYTES = 64 * 2**20
 _MOST_FILES = 65_536
 _LOOK_SECONDS = 0.02
 _POLL_SECONDS = 0.004
-_HEADER = struct.Struct("!I")
-
-
-def send(control: socket.socket, message: dict[str, Any]) -> None:
-    """Send one message: its length in four bytes, then JSON."""
-    data = json.dumps(message).encode()
-    control.sendall(_HEADER.pack(len(data)) + data)
-
-
-def receive(control: socket.socket) -> dict[str, Any] | None:
-    """The next message; None when the other side is gone."""
-    header = _exactly(control, _HEADER.size)
-    data = None if header is None else _exactly(control, _HEADER.unpack(header)[0])
-    return None if data is None else dict(json.loads(data))
-
-
-def _exactly(control: socket.socket, size: int) -> bytes | None:
-    data = bytearray()
-    while len(data) < size:
-        try:
-            piece = control.recv(min(size - len(data), 2**20))
-        except ConnectionError:
-            return None
-        if not piece:
-            return None
-        data += piece
-    return bytes(data)
 
 
 def start(order: dict[str, Any], control: socket.socket, level: str) -> int:
@@ -96,7 +66,10 @@ class _Run:
         elif level == "limits":
             linux.adopt_orphans()
         _furnish(self.place, order)
-        self.others = _count()
+        if level == "nested":  # room for the report when the run has filled its own
+            folder = os.path.dirname(order["settings"]["report"])
+            linux.mount("tmpfs", folder, "tmpfs", linux.NOSUID | linux.NODEV, f"size={2 * MOST_REPORT_BYTES},mode=700")
+        self.others = around.count()
 
     def fork(self) -> bool:
         """Fork the child; True in it, ready to run the tests."""
@@ -184,10 +157,10 @@ class _Run:
         """The limit that all processes of the run together have passed; the kernel's own limits know single processes."""
         if self.level == "limits":
             return ""
-        running = _count() - self.others
+        running = around.count() - self.others
         if running > self.limits["processes"]:
             return "processes"
-        if running > 1 and _memory(exact=False) > self.limits["memory_bytes"] < _memory(exact=True):
+        if running > 1 and around.memory(exact=False) > self.limits["memory_bytes"] < around.memory(exact=True):
             return "memory"
         return ""
 
@@ -221,7 +194,7 @@ class _Run:
             os.kill(self.child, signal.SIGKILL)
         _, status, usage = os.wait4(self.child, 0)
         if self.level == "limits":
-            _kill_descendants()
+            around.kill_descendants()
         return status, usage
 
 
@@ -263,7 +236,7 @@ def try_nested() -> NoReturn:
             _enter(place, 2**20, {"slash-tmp": "/tmp"})
             with open(os.path.join(place, "work", "x"), "w") as file:
                 file.write("x")
-            alone = _processes() == ["1"]
+            alone = around.processes() == ["1"]
             linux.drop_privilege()
             os._exit(7 if alone else 1)
         status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
@@ -279,26 +252,6 @@ def _furnish(place: str, order: dict[str, Any]) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
-
-
-def clear(folders: list[str]) -> None:
-    """Empty the folders that runs share, whatever the last one left there: read-only folders, very deep ones."""
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-        for path in [os.path.join(folder, name) for name in _names(folder)]:
-            try:
-                shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-            except (OSError, RecursionError):
-                for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-                    subprocess.run([*command, "--", path], capture_output=True, check=False)
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def _take_over(output: int) -> None:
@@ -328,48 +281,3 @@ def _read(path: str) -> str | None:
             return file.read().decode("utf-8", "backslashreplace")
     except OSError:
         return None
-
-
-def _processes() -> list[str]:
-    return [name for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _count() -> int:
-    return len(_processes())
-
-
-def _memory(*, exact: bool) -> int:
-    """Bytes of memory of all processes in view that are not files; pages that forks share count once where ``exact``."""
-    total = 0
-    for name in _processes():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if exact:
-                with open(f"/proc/{name}/smaps_rollup") as file:
-                    total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_Anon:"))
-            else:
-                with open(f"/proc/{name}/statm") as file:
-                    fields = file.read().split()
-                total += (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
-    return total
-
-
-def _kill_descendants() -> None:
-    """Kill every process that descends from us (orphans come back to us), until a look around finds none."""
-    while True:
-        parents = {}
-        for name in _processes():
-            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:
-                parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
-        ours = {os.getpid()}
-        while more := {pid for pid, parent in parents.items() if parent in ours and pid not in ours}:
-            ours |= more
-        ours.discard(os.getpid())
-        for pid in ours:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not ours:
-            return
-        time.sleep(_POLL_SECONDS)

@@ -30,8 +30,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from . import lines, linux, supervise
+from . import around, lines, linux, supervise
 from .launch import STARTED, VARIABLE
+from .messages import receive, send
 from .plugin import Probe
 
 _EARLY = ("coverage", "coverage.control", "coverage.jsonreport", "coverage.sqldata", "pdb", "faulthandler")
@@ -85,10 +86,12 @@ class _Zygote:
 
     def wait(self) -> dict[str, Any]:
         """Serve orders until the other side is gone. Returns an order in the child that is to fulfil it."""
+        if self.level == "limits":
+            linux.adopt_orphans()
         _import(_EARLY)
-        supervise.send(self.control, _self_portrait())
+        send(self.control, _self_portrait())
         while True:
-            message = supervise.receive(self.control)
+            message = receive(self.control)
             if message is None:
                 os._exit(0)
             if "modules" in message:
@@ -96,7 +99,7 @@ class _Zygote:
                 _rehearse()
                 gc.collect()
                 gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
-                supervise.send(self.control, _self_portrait())
+                send(self.control, _self_portrait())
                 continue
             sys.stdout.flush()
             sys.stderr.flush()
@@ -110,11 +113,15 @@ class _Zygote:
                     while os.waitpid(-1, os.WNOHANG)[0]:
                         pass
                 continue
-            os.waitpid(child, 0)
+            _, status = os.waitpid(child, 0)
             if self.level == "shared":
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(-1, 9)  # all in this process namespace but its first process and us
-            supervise.clear(self.shared)
+            else:
+                around.kill_descendants()
+            if status:  # the run took its supervisor along, which nobody else can tell
+                send(self.control, {"supervisor": "died"})
+            around.clear(self.shared)
 
 
 def _import(names: Any) -> None:
