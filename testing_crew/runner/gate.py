@@ -68,22 +68,22 @@ class Gate:
         if not first.run.passed:
             return Judgement(first.run, False, reasons, suspects=suspicious)
         until = None if self.seconds is None else time.monotonic() + self.seconds
-        if not reasons:
-            reasons = self._without_target(plan)
+        raising = disabled(plan.code.source, unit_range(plan.code.source, plan.code.unit))
+        if not reasons and raising is not None:
+            reasons = self._without_target(plan, raising)
         stability = self._repeat(plan, until, tell)
         if stability.passed < stability.runs:
             only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
             reasons = (*reasons, "fails_cold" if only_cold else f"flaky:{stability.passed}/{stability.runs}")
         mutants = self._mutants(plan, first, until, tell)
-        if mutants.tried > mutants.equivalent and not mutants.killed:
+        # A unit without a function (an enum, a bare record) runs when it is imported: there a crash is all that can be seen.
+        noticed = mutants.killed or (raising is None and mutants.raised)
+        if mutants.tried > mutants.equivalent and not noticed:
             reasons = (*reasons, "no_mutant_killed")
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
-    def _without_target(self, plan: Plan) -> tuple[str, ...]:
+    def _without_target(self, plan: Plan, source: str) -> tuple[str, ...]:
         """A file that passes against functions that only raise does not use them, or lies about its tests."""
-        source = disabled(plan.code.source, unit_range(plan.code.source, plan.code.unit))
-        if source is None:
-            return ()
         run = self.runner.execute(plan, Variation(measure=False, source=source, stop_first=True)).run
         return ("passes_without_target",) if run.passed else ()
 

@@ -189,9 +189,10 @@ class _Scope:
         if len(shown) == 2 and len(shown[0].elts) == len(shown[1].elts):  # [f(1), f(2)] == [1, 2]
             pairs = zip(shown[0].elts, shown[1].elts, strict=True)
             tally["strong"] = tally["part"] = max(1, sum(not (_is_closed(a) and _is_closed(b)) for a, b in pairs))
-        elif isinstance(right, (ast.List, ast.Tuple, ast.Dict)):
+            return tally
+        if isinstance(right, (ast.List, ast.Tuple, ast.Dict)):
             tally["whole"] = max(0, self.size(right, ranges=False) - 1)
-        elif isinstance(left, (ast.Subscript, ast.Attribute, ast.Name)):
+        if isinstance(left, (ast.Subscript, ast.Attribute, ast.Name)):
             tally["part"] = 1
         return tally
 

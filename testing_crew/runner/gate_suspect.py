@@ -163,8 +163,10 @@ class _Module:
                 name = "__init__"
         head = owner.name if isinstance(owner, (ast.FunctionDef, ast.ClassDef)) else ""
         unit = (self.code.unit or head).partition(".")[0]
-        if not head or head != unit or (isinstance(owner, ast.ClassDef) and bool(made) == (name == "__init__")):
+        if not head or head != unit or (name and isinstance(owner, ast.FunctionDef)):
             return None
+        if isinstance(owner, ast.ClassDef) and bool(made) == (name == "__init__"):
+            return None  # a method of no fresh object
         arguments = self._arguments(owner, name, call)
         return None if arguments is None or not self._is_steady(head) else f"{head}{made}.{name}{arguments}"
 
@@ -223,7 +225,7 @@ def _keeps_state(node: ast.FunctionDef | ast.ClassDef) -> bool:
         if isinstance(inner, ast.arguments) and not all(map(_is_fixed, [*inner.defaults, *inner.kw_defaults])):
             return True
         if isinstance(inner, ast.ClassDef) and not all(
-            _is_fixed(n.value) for n in inner.body if isinstance(n, ast.Assign)
+            _is_fixed(n.value) for n in inner.body if isinstance(n, (ast.Assign, ast.AnnAssign))
         ):
             return True
         if isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):

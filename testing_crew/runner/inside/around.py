@@ -34,10 +34,12 @@ def _names(folder: str) -> list[str]:
 
 
 def processes() -> list[str]:
+    """The numbers of all processes in view."""
     return [name for name in os.listdir("/proc") if name.isdigit()]
 
 
 def count() -> int:
+    """How many processes are in view."""
     return len(processes())
 
 
