@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from testing_crew.runner import sandbox as box
-from testing_crew.runner.inside.launch import STARTED, USAGE, VARIABLE
+from testing_crew.runner.inside.around import read_plain
+from testing_crew.runner.inside.launch import USAGE, VARIABLE
+from testing_crew.runner.inside.supervise import MOST_REPORT_BYTES
 from testing_crew.runner.interpreter import Interpreter
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import Plan, Variation
@@ -28,11 +31,13 @@ def run_cold(
         for relative, data in plan.files.items():
             scratch.write(relative, data)
         placed = plan.place(scratch.work)
-        view = box.View(str(scratch.path), str(scratch.slash_tmp), plan.needed, str(placed.cwd))
+        started = start_mark()
+        view = box.View(str(scratch.path), plan.needed, str(placed.cwd))
         settings = {
             **variation.settings(plan, placed, str(scratch.report)),
             "limits": {**asdict(limits), "process_limit": process_limit(limits.processes, kind)},
             "die_with_parent": kind == "limits",
+            "started": started,
         }
         settings_file = scratch.report.parent / "settings.json"
         settings_file.write_text(json.dumps(settings), encoding="utf-8")
@@ -51,15 +56,15 @@ def run_cold(
             limits.output_bytes,
             mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
         )
-        cpu_seconds, peak_bytes = _usage(Path(f"{scratch.report}{USAGE}"))
+        cpu_seconds, peak_bytes = _usage(f"{scratch.report}{USAGE}")
         ending = Ending(
             exit_code=finished.exit_code,
-            output=finished.output,
+            output=finished.output.replace(started, "", 1),
             cut_bytes=finished.cut_bytes,
             over="wall" if finished.timed_out else "",
             seconds=finished.seconds,
-            started=Path(f"{scratch.report}{STARTED}").exists(),
-            report=_text(scratch.report),
+            started=started in finished.output,
+            report=read_plain(str(scratch.report), MOST_REPORT_BYTES),
             cpu_seconds=cpu_seconds,
             peak_bytes=peak_bytes,
         )
@@ -103,16 +108,14 @@ def process_limit(wanted: int, kind: box.Kind) -> int | None:
     return running + wanted
 
 
-def _usage(note: Path) -> tuple[float | None, int | None]:
+def start_mark() -> str:
+    """What a child says when pytest begins, so that it cannot be unsaid by what the child does to its files."""
+    return f"<{secrets.token_hex(16)}>\n"
+
+
+def _usage(note: str) -> tuple[float | None, int | None]:
     try:
-        cpu_seconds, peak_bytes = json.loads(note.read_bytes())
+        cpu_seconds, peak_bytes = json.loads(read_plain(note, 1000) or "")
         return float(cpu_seconds), int(peak_bytes)
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None, None
-
-
-def _text(report: Path) -> str | None:
-    try:
-        return report.read_bytes().decode("utf-8", "backslashreplace")
-    except OSError:
-        return None

@@ -18,7 +18,6 @@ from testing_crew.runner.gate_text import judge
 from testing_crew.runner.mutants import try_mutants
 from testing_crew.runner.mutation import disabled
 from testing_crew.runner.plan import Plan, Variation
-from testing_crew.runner.project import unit_range
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import CodeUnderTest, Mutants, PytestRun, Stability
 
@@ -68,7 +67,7 @@ class Gate:
         if not first.run.passed:
             return Judgement(first.run, False, reasons, suspects=suspicious)
         until = None if self.seconds is None else time.monotonic() + self.seconds
-        raising = disabled(plan.code.source, unit_range(plan.code.source, plan.code.unit))
+        raising = disabled(plan.code.source, plan.range)
         if not reasons and raising is not None:
             reasons = self._without_target(plan, raising)
         stability = self._repeat(plan, until, tell)

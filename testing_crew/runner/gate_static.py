@@ -31,6 +31,10 @@ def objections(tree: ast.Module, names: Names, flow: Flow) -> Iterator[str]:
         yield "patches_target"
     if any(_edits(node, names, values) for node in ast.walk(tree)):
         yield "edits_source"
+    if any(_is_always_equal(node) for node in ast.walk(tree)):
+        yield "always_equal"
+    if any(isinstance(node, ast.Attribute) and node.attr.startswith("co_") for node in ast.walk(tree)):
+        yield "reads_bytecode"
 
 
 # -- another thing under the unit's name ------------------------------------------------------------------------------
@@ -176,6 +180,18 @@ def _is_target_text(node: ast.expr, names: Names) -> bool:
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or not node.value.endswith(f".{unit}"):
         return False
     return names.relation(node.value.removesuffix(f".{unit}")) != "far"
+
+
+# -- objects that agree with everything ---------------------------------------------------------------------------------
+
+
+def _is_always_equal(node: ast.AST) -> bool:
+    """Whether a class says that it equals whatever it is compared with."""
+    if not isinstance(node, ast.ClassDef):
+        return False
+    methods = [m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__eq__"]
+    returned = [n.value for m in methods for n in ast.walk(m) if isinstance(n, ast.Return)]
+    return bool(returned) and all(isinstance(value, ast.Constant) and value.value is True for value in returned)
 
 
 # -- files of the project written -------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Literal
 from testing_crew.runner.mutation import Mutant, mutants, sample
 from testing_crew.runner.mutation_text import OTHER
 from testing_crew.runner.plan import Plan, Variation
-from testing_crew.runner.project import unit_range
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import Mutants, PytestRun
 
@@ -62,7 +61,7 @@ def try_mutants(
     cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run against the cases that execute its
     line, up to the first failure.
     """
-    found = mutants(plan.code.source, unit_range(plan.code.source, plan.code.unit), every=every)
+    found = mutants(plan.code.source, plan.range, every=every)
     chosen = sample(found, len(found) if limit is None else limit, seed)
     ends = _ends(plan.code.source)
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)

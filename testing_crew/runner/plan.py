@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -53,7 +54,12 @@ class Plan:
     settings: Path | None = None
     conftests: bool = False
 
-    @property
+    @cached_property
+    def range(self) -> tuple[int, int] | None:
+        """The unit's lines in its source; None for all of it."""
+        return unit_range(self.code.source, self.code.unit)
+
+    @cached_property
     def needed(self) -> tuple[str, ...]:
         """The paths that the run must be able to read, beside its own folder."""
         places = [*(p for p in (self.root, self.top, self.settings, self.target) if p is not None)]
@@ -111,7 +117,7 @@ class Variation:
             "module": plan.code.module,
             "target": os.path.realpath(placed.target),
             "test": os.path.realpath(placed.test),
-            "range": unit_range(plan.code.source, plan.code.unit),
+            "range": plan.range,
             "measure": self.measure,
             "source": self.source,
             "only": None if self.only is None else sorted(self.only),

@@ -42,18 +42,19 @@ _SOCKETS = ("/run", "/var/run")  # a socket in a read-only folder can still be c
 _OWN_CODE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
 _BARE_HOME = " (the home folder is visible: the project or its interpreter is all of it)"
 _TRIAL_EXIT = 7
+STAND_INS = ("slash-tmp", "shm")
 
 
 @dataclass(frozen=True)
 class View:
-    """What one run needs to see: ``scratch`` to write in, ``slash_tmp`` (inside it) to stand at /tmp, ``needed`` to read.
+    """What one run needs to see: ``scratch`` to write in, and ``needed`` to read.
 
+    Folders of ``scratch`` stand in for /tmp and /dev/shm (`STAND_INS`); whoever makes the scratch folder makes them.
     In a ``nested`` view nothing can be written: whoever is started in it makes a writable place for each of its runs, in
     namespaces of that run's own. With ``follow_parent`` the sandbox ends with the thread that started it.
     """
 
     scratch: str
-    slash_tmp: str
     needed: tuple[str, ...]
     cwd: str
     nested: bool = False
@@ -68,6 +69,10 @@ class View:
             found = [h for h in found if not _inside(h, "/tmp")]
         outer = [h for h in found if not any(_inside(h, other) for other in found if other != h)]
         return [h for h in outer if not any(_inside(h, needed) for needed in self.needed)]
+
+    def stand_in(self, name: str) -> str:
+        """The path of a folder of `STAND_INS`."""
+        return os.path.join(self.scratch, name)
 
     @property
     def private_tmp(self) -> bool:
@@ -121,7 +126,8 @@ def wrap(kind: Kind, command: list[str], view: View) -> list[str]:
     if kind == "namespaces":
         plan = {
             "scratch": view.scratch,
-            "slash_tmp": view.slash_tmp,
+            "slash_tmp": view.stand_in("slash-tmp"),
+            "shm": view.stand_in("shm"),
             "private_tmp": view.private_tmp,
             "hidden": view.hidden,
             "restored": view.restored,
@@ -144,21 +150,15 @@ def _bubblewrap(view: View) -> list[str]:
     arguments += ["--proc", "/proc"]
     arguments += ["--remount-ro", "/proc"]
     if view.nested:
-        arguments += [
-            "--cap-add",
-            "CAP_SYS_ADMIN",
-            "--cap-add",
-            "CAP_SETPCAP",
-            "--tmpfs",
-            "/dev/shm",
-            "--remount-ro",
-            "/dev",
-        ]
+        arguments += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP", "--tmpfs", "/dev/shm"]
+    else:
+        arguments += ["--bind", view.stand_in("shm"), "/dev/shm"]
+    arguments += ["--remount-ro", "/dev"]
     bind = "--ro-bind" if view.nested else "--bind"
     for folder in view.hidden:
         arguments += ["--tmpfs", folder]
     if view.private_tmp:
-        arguments += ["--bind", view.slash_tmp, "/tmp"]
+        arguments += ["--bind", view.stand_in("slash-tmp"), "/tmp"]
     for path in view.restored:
         arguments += ["--ro-bind", path, path]
     arguments += [bind, view.scratch, view.scratch]
@@ -209,10 +209,10 @@ def _tried(kind: Kind, command: list[str], nested: bool) -> bool:
     """Whether ``command``, with a scratch folder as its last argument, ends as it should in this sandbox."""
     with tempfile.TemporaryDirectory(prefix="tcrew-", ignore_cleanup_errors=True) as folder:
         scratch = os.path.realpath(folder)
-        for name in ("slash-tmp", "run"):
+        for name in (*STAND_INS, "run"):
             os.mkdir(os.path.join(scratch, name))
         needed = needed_paths([sys.prefix, sys.base_prefix, str(Path(__file__).parent)])
-        view = View(scratch, os.path.join(scratch, "slash-tmp"), needed, "/", nested=nested)
+        view = View(scratch, needed, "/", nested=nested)
         try:
             ended = subprocess.run(
                 wrap(kind, [*command, scratch], view),

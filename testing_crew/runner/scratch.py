@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from testing_crew.runner.sandbox import STAND_INS
+
 PROBE_PACKAGE = "_testing_crew_probe"
 
 
@@ -28,21 +30,23 @@ def remove(folder: Path) -> None:
     """Remove ``folder``, read-only folders in it and very deep ones too."""
     with contextlib.suppress(OSError):
         folder.chmod(stat.S_IRWXU)
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            inner = Path(place) / name
-            with contextlib.suppress(OSError):
-                if not inner.is_symlink():
-                    inner.chmod(stat.S_IRWXU)
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(RecursionError):  # thousands of folders deep
+        for place, names, _ in os.walk(folder):
+            for name in names:
+                inner = Path(place) / name
+                with contextlib.suppress(OSError):
+                    if not inner.is_symlink():
+                        inner.chmod(stat.S_IRWXU)
+        shutil.rmtree(folder, ignore_errors=True)
     if folder.exists() and os.name == "posix":
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], capture_output=True, check=False)
         subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 
 class Scratch:
     """A context manager: ``work`` holds the tests, ``home`` and ``tmp`` are the child's HOME and TMPDIR.
 
-    ``slash_tmp`` is what stands at /tmp where a sandbox can put it there; ``launcher`` starts pytest with our plugin, and
+    ``launcher`` starts pytest with our plugin, and
     ``report`` is where the plugin leaves its report, under a name that a test cannot guess.
     """
 
@@ -51,7 +55,6 @@ class Scratch:
         self.work = self.path / "work"
         self.home = self.path / "home"
         self.tmp = self.path / "tmp"
-        self.slash_tmp = self.path / "slash-tmp"
         self.launcher = self.path / "probe" / "_testing_crew_launch.py"
         self.report = self.path / f"report-{secrets.token_hex(8)}" / "report.json"
         try:
@@ -61,7 +64,7 @@ class Scratch:
             raise
 
     def _fill(self) -> None:
-        for folder in (self.work, self.home, self.tmp, self.slash_tmp, self.report.parent):
+        for folder in (self.work, self.home, self.tmp, self.report.parent, *(self.path / name for name in STAND_INS)):
             folder.mkdir(parents=True)
         install_probe(self.launcher, "launch")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from testing_crew.runner import sandbox as box
-from testing_crew.runner.cold import environment, process_limit
+from testing_crew.runner.cold import environment, process_limit, start_mark
 from testing_crew.runner.inside.launch import VARIABLE
 from testing_crew.runner.inside.messages import receive, send
 from testing_crew.runner.inside.supervise import FOLDERS
@@ -92,14 +92,12 @@ class Zygote:
     def _start(self, plan: Plan, hash_seed: int, nested: bool) -> None:
         for name in FOLDERS:
             (self._place / name).mkdir(parents=True)
-        slash_tmp = self._folder / "slash-tmp"
-        slash_tmp.mkdir()
+        for name in box.STAND_INS:
+            (self._folder / name).mkdir()
         launcher = self._folder / "probe" / "_testing_crew_zygote.py"
         install_probe(launcher, "zygote")
         placed = plan.place(self._place / "work")
-        view = box.View(
-            str(self._folder), str(slash_tmp), plan.needed, str(placed.cwd), nested=nested, follow_parent=False
-        )
+        view = box.View(str(self._folder), plan.needed, str(placed.cwd), nested=nested, follow_parent=False)
         level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
         self._covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
         shared = [str(self._place), *(self._covered.values() if level == "shared" else [])]
@@ -139,7 +137,7 @@ class Zygote:
         names = {"module": "sample_target", "target": str(work / "sample_target.py"), "range": [1, 2]}
         order["settings"].update(names, test=order["test"])
         answer = self._ask(order, _START_SECONDS)
-        report = read_report(_ending(answer).report)
+        report = read_report(_ending(answer, order).report)
         found = {case.node: (case.outcome, case.actual) for case in report.cases} if report else {}
         due = {
             "test_half[4-2]": ("passed", None),
@@ -194,7 +192,7 @@ class Zygote:
             return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
         if "error" in answer:
             raise Refused(f"a warm run could not be set up ({answer['error']})")
-        return _ending(answer), self._place / "work"
+        return _ending(answer, order), self._place / "work"
 
     def _order(
         self, plan: Plan, variation: Variation, limits: Limits, files: Any, *, learn: bool = False
@@ -215,6 +213,7 @@ class Zygote:
                 "wall_seconds": variation.wall_seconds or limits.wall_seconds,
             },
             "learn": learn,
+            "started": start_mark(),
         }
 
     def close(self) -> None:
@@ -235,16 +234,16 @@ class Zygote:
 _ENDED = Ending(-9, "", 0, "", 0.0, True, None, None, None)
 
 
-def _ending(answer: dict[str, Any]) -> Ending:
+def _ending(answer: dict[str, Any], order: dict[str, Any]) -> Ending:
     if "error" in answer:
         return _ENDED
     return Ending(
         exit_code=answer["exit_code"],
-        output=answer["output"],
+        output=answer["output"].replace(order["started"], "", 1),
         cut_bytes=answer["cut_bytes"],
         over=answer["over"],
         seconds=answer["seconds"],
-        started=answer["started"],
+        started=order["started"] in answer["output"],
         report=answer["report"],
         cpu_seconds=answer["cpu_seconds"],
         peak_bytes=answer["peak_bytes"],

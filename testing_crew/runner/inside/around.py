@@ -1,4 +1,4 @@
-"""What a supervisor sees around it, and clears away: processes, their memory, folders. Standard library, Linux only.
+"""What a supervisor sees around it, and clears away: processes, their memory, folders. Standard library only.
 
 PYTEST_DONT_REWRITE
 """
@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 
@@ -31,6 +32,24 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def read_plain(path: str, most_bytes: int) -> str | None:
+    """The text of a plain file of at most ``most_bytes``; None for anything else that a run may have left in its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes:
+            return None
+        pieces = iter(lambda: os.read(descriptor, 2**20), b"")
+        return b"".join(pieces)[:most_bytes].decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def processes() -> list[str]:

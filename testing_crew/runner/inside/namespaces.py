@@ -101,7 +101,7 @@ def _furnish(plan: dict[str, Any]) -> None:
     _make_read_only(writable)
     held = [(_hold(path), path, os.path.isdir(path)) for path in plan["restored"]]
     held.append((_hold(scratch), scratch, True))
-    own_tmp = _hold(plan["slash_tmp"])
+    own_tmp, own_shm = _hold(plan["slash_tmp"]), _hold(plan["shm"])
     tmp_flags = dict(_mounts()).get(writable, 0)
     devices = [(_hold(f"/dev/{name}"), f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")]
     mount("tmpfs", "/dev", "tmpfs", NOSUID | NOEXEC, "mode=755,size=256m")
@@ -120,12 +120,14 @@ def _furnish(plan: dict[str, Any]) -> None:
         mount("none", folder, None, REMOUNT | BIND | RDONLY | NOSUID | NODEV)
     if plan["nested"] and plan["private_tmp"]:
         mount("none", "/tmp", None, REMOUNT | BIND | RDONLY | tmp_flags)
-    for descriptor in [own_tmp, *(d for d, *_ in held), *(d for d, _ in devices)]:
-        os.close(descriptor)
     if plan["nested"]:  # what starts the runs has this one folder to write to, which each run will cover
         mount("tmpfs", "/dev/shm", "tmpfs", NOSUID | NODEV, "mode=1777,size=64m")
         mount("none", plan["slash_tmp"], None, REMOUNT | BIND | RDONLY | tmp_flags)
-        mount("none", "/dev", None, REMOUNT | BIND | RDONLY | NOSUID | NOEXEC)
+    else:
+        mount(f"/proc/self/fd/{own_shm}", "/dev/shm", None, BIND)
+    mount("none", "/dev", None, REMOUNT | BIND | RDONLY | NOSUID | NOEXEC)
+    for descriptor in [own_tmp, own_shm, *(d for d, *_ in held), *(d for d, _ in devices)]:
+        os.close(descriptor)
     # Read-only, for /proc/sys obeys the user's number and not capabilities: root could change the machine through it.
     mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC | RDONLY)
 

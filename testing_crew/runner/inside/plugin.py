@@ -157,7 +157,7 @@ class Probe:
         )
         details = vars(report).get(_DETAILS, {})
         case.setdefault("function", details.get("function", case["node"]))
-        case["duration"] += report.duration
+        case["duration"] += report.duration if 0 <= report.duration < 1e9 else 0.0  # a test may change the clock
         if "line" not in case or _RANK[outcome] > _RANK[case["outcome"]]:
             case.update(details)
             case.update(outcome=outcome, phase=report.when)
@@ -236,7 +236,7 @@ class Probe:
     def _coverage(self) -> dict[str, Any] | None:
         try:
             return self._watch.measure(lines.Body(self.target, *self.range))
-        except (OSError, SyntaxError, ValueError):
+        except Exception:  # a file that is gone or does not parse, a coverage.py that a test has stopped
             return None
 
     def _reached(self) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from . import around, linux
 from .capped import Capped
-from .launch import STARTED, bound
+from .launch import bound
 from .messages import send
 
 FOLDERS = ("work", "home", "tmp", "slash-tmp", "shm")
@@ -118,9 +118,8 @@ class _Run:
             "seconds": seconds,
             "cpu_seconds": used.ru_utime + used.ru_stime,
             "peak_bytes": used.ru_maxrss * 1024,
-            "started": os.path.exists(report + STARTED),
-            "report": _read(report),
-            "modules": _read(report + MODULES) if self.order.get("learn") else None,
+            "report": around.read_plain(report, MOST_REPORT_BYTES),
+            "modules": around.read_plain(report + MODULES, MOST_REPORT_BYTES) if self.order.get("learn") else None,
         }
 
     def _watch(self, kept: Capped) -> str:
@@ -271,13 +270,3 @@ def _drain(reading: int, kept: Capped) -> None:
     with contextlib.suppress(BlockingIOError):
         while data := os.read(reading, 65_536):
             kept.feed(data)
-
-
-def _read(path: str) -> str | None:
-    try:
-        if os.path.islink(path) or os.path.getsize(path) > MOST_REPORT_BYTES:
-            return None
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8", "backslashreplace")
-    except OSError:
-        return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Runner
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest, PytestRun
 
@@ -202,6 +202,73 @@ def test_texts_that_only_look_like_it(project: Project, text: str) -> None:
     assert judge(project.code(), text, PytestRun(verdict="failed"))[1] == ("not_passed:failed",)
 
 
-@pytest.mark.parametrize("text", ["def test_(:\n", "x = " + "(" * 500 + ")" * 500 + "\n", "\0"])
+HONEST = "from mathx import add\ndef test_a():\n    assert add(1, 2) == 3\n"
+READABLE = {
+    "byte order mark": "\ufeff" + HONEST,
+    "byte order mark and encoding": "\ufeff# -*- coding: utf-8 -*-\n" + HONEST,
+    "encoding on the second line": "#!/usr/bin/env python\r# vim: set fileencoding=UTF_8 :\r\n" + HONEST,
+    "of an editor": "# -*- coding: utf-8-unix -*-\n" + HONEST,
+    "ASCII": "# coding=us-ascii\n" + HONEST,
+    "no declaration": '"""It is the\n# coding: utf-7\n"""\n# coding: utf-7\n' + HONEST,
+    "on the third line": "\n\n# coding: utf-7\n" + HONEST,
+    "nearly too large": HONEST + "#" * (1_000_000 - len(HONEST)),
+}
+
+
+@pytest.fixture(scope="module")
+def readable(
+    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
+) -> dict[str, tuple[CodeUnderTest, Future[PytestRun]]]:
+    codes = {kind: new_project().code() for kind in READABLE}
+    return {kind: (code, pool.submit(quick.run, code, READABLE[kind])) for kind, code in codes.items()}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_honest_texts_in_an_unusual_form(
+    readable: dict[str, tuple[CodeUnderTest, Future[PytestRun]]], kind: str
+) -> None:
+    code, started = readable[kind]
+    assert started.result().verdict == "passed", started.result().log
+    assert judge(code, READABLE[kind], started.result()) == (True, ())
+
+
+@pytest.mark.parametrize("text", [HONEST + "#" * 1_000_000, "(" * 1_000_001], ids=["comment", "brackets"])
+def test_texts_that_are_too_large(project: Project, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ast.parse", None)
+    assert judge(project.code(), text, PytestRun(verdict="passed")) == (False, ("too_large",))
+    assert judge(project.code(), text, PytestRun(verdict="error"))[1] == ("not_passed:error", "too_large")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# coding: utf-7\n" + HONEST,
+        "#!/usr/bin/env python\n\f # vim: set fileencoding=latin-1 :\n" + HONEST,
+        "\r# coding:cp1252\n" + HONEST,
+        "\ufeff# -*- Coding: x; coding: rot13 -*-\n" + HONEST,
+        "# coding: utf-16\n" + HONEST,
+        "\ufeff\ufeff" + HONEST,
+    ],
+)
+def test_texts_that_python_would_read_as_another(project: Project, text: str) -> None:
+    assert judge(project.code(), text, PytestRun(verdict="error"))[1] == ("not_passed:error", "unreadable")
+
+
+@pytest.mark.parametrize("error", [SyntaxError, ValueError, RecursionError, MemoryError, SystemError])
+def test_whatever_the_parser_raises(project: Project, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    code = project.code()
+
+    def parse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ast.parse", parse)
+    assert judge(code, HONEST, PytestRun(verdict="error"))[1] == ("not_passed:error", "unreadable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["def test_(:\n", "x = " + "(" * 500 + ")" * 500 + "\n", "\0", "x = " + "-" * 100_000 + "1\n"],
+    ids=["syntax", "brackets", "null", "signs"],
+)
 def test_unreadable_texts(project: Project, text: str) -> None:
     assert judge(project.code(), text, PytestRun(verdict="error"))[1] == ("not_passed:error", "unreadable")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest, PytestRun
 

@@ -18,7 +18,7 @@ import pytest
 from testing_crew.errors import SandboxError, UserMistake
 from testing_crew.failures import failure_log
 from testing_crew.runner import sandbox
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Limits, Runner
 from testing_crew.runner.verdict import read_report
 from trace_logger.records import CodeUnderTest, PytestRun

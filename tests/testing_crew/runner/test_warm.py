@@ -85,7 +85,9 @@ def test_a_pytest_that_was_not_tried_makes_the_run_cold(
 
 
 def test_a_zygote_that_cannot_be_had_makes_the_run_cold(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "_SAMPLE", warm._SAMPLE.replace("(4, 2)", "(4, 3)"))  # as if this pytest told it otherwise
+    monkeypatch.setattr(
+        warm, "_SAMPLE", warm._SAMPLE.replace("(4, 2)", "(4, 3)")
+    )  # as if this pytest told it otherwise
     with Runner(Limits(wall_seconds=60)) as runner:
         for _ in range(2):
             run = runner.run(project.code(), GOOD)
@@ -148,7 +150,10 @@ def test_variations(project: Project, ready: Runner) -> None:
 
 
 def test_what_ran_which_line(project: Project, ready: Runner) -> None:
-    tests = IMPORT + "from mathx import div\ndef test_a():\n    assert add(1, 2) == 3\ndef test_b():\n    assert div(4, 2) == 2\n"
+    tests = (
+        IMPORT
+        + "from mathx import div\ndef test_a():\n    assert add(1, 2) == 3\ndef test_b():\n    assert div(4, 2) == 2\n"
+    )
     plan = plan_text(project.code(unit=None), tests)
     reached = ready.execute(plan).reached
     source = (project.root / "mathx.py").read_text().splitlines()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -22,15 +25,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testing_crew.runner import sandbox
-from testing_crew.runner.gate import judge
+from testing_crew.runner.gate import Gate
+from testing_crew.runner.gate_text import judge
+from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import PytestRun
 
 if TYPE_CHECKING:
     from conftest import Project
 
-WAYS = ["cold"]
-SLACK = 10.0  # what a run may take beyond its wall time, on a busy machine
+WAYS = ["warm", "cold"] if sys.platform.startswith("linux") else ["cold"]
+SLACK = 8.0  # what a run may take beyond its wall time, on a busy machine
+GATE_SECONDS = 2.0
 MIB = 1024**2
 HEAD = """\
 import ctypes, gc, json, os, pathlib, signal, socket, subprocess, sys, threading, time
@@ -43,26 +49,22 @@ os.environ["ADVERSARY"] = "@MARK@"
 HONEST = "from mathx import add\n\ndef test_honest():\n    assert add(1, 2) == 3\n"
 
 
-def named(cases: dict[str, Case]) -> list[Any]:
-    """The names of ``cases`` for ``parametrize``; those with a known defect must fail."""
-    defects = {name: [pytest.mark.xfail(strict=True, reason=case.defect)] for name, case in cases.items() if case.defect}
-    return [pytest.param(name, marks=defects.get(name, [])) for name in cases]
-
-
-def refusals(cases: dict[str, Case], needs_full_gate: frozenset[str] = frozenset()) -> list[Any]:
-    """The names of the ``cases`` that the gate must refuse; those in ``needs_full_gate`` it does not refuse yet."""
-    late = [pytest.mark.xfail(strict=True, reason="needs mutants")]
-    wanted = [name for name, case in cases.items() if case.refused and not case.defect]
-    return [pytest.param(name, marks=late if name in needs_full_gate else []) for name in wanted]
+def refusals(cases: dict[str, Case]) -> list[str]:
+    """The names of the ``cases`` that the gate must refuse."""
+    return [name for name, case in cases.items() if case.refused]
 
 
 def make_runner(way: str, limits: Limits) -> Runner:
-    return Runner(limits)
+    return Runner(limits, warm=way == "warm")
 
 
-def gate(project: Project, text: str, run: PytestRun) -> tuple[bool, tuple[str, ...]]:
-    """The gate's word on ``text`` after ``run``."""
-    return judge(project.code(), text, run)
+def gate(runner: Runner, project: Project, text: str, run: PytestRun) -> bool:
+    """The gate's word on ``text``: first what the text and ``run`` say, for that is all that most of them need."""
+    began = time.monotonic()
+    accepted, _ = judge(project.code(), text, run)
+    assert time.monotonic() - began < GATE_SECONDS
+    whole = Gate(runner, repeats=4, mutants=12)
+    return accepted and whole.judge(plan_text(project.code(), text)).accepted
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Case:
 
     ``verdicts`` are those that tell the truth about it. ``refused`` says whether the gate must refuse it; None when it
     does not matter. ``again`` plays it twice (the second run must end like the first); ``follow`` plays an honest file
-    after it. ``checks`` look at the world afterwards. ``defect`` is what today's runner does wrong with it.
+    after it. ``checks`` look at the world afterwards.
     """
 
     text: str
@@ -82,52 +84,54 @@ class Case:
     again: bool = False
     follow: bool = False
     checks: tuple[Callable[[World], object], ...] = ()
-    defect: str = ""
 
 
 @dataclass
 class World:
     """What there was after a case: ``survivors`` are processes of the run, ``remains`` its files, both on the host.
 
-    ``seconds`` is what the run took, ``judged`` what the gate took after it.
+    ``seconds`` is what the run took. The gate is asked by the tests themselves and not while others run: in CPython 3.11
+    two threads that parse at once may raise SystemError.
     """
 
     case: Case
+    runner: Runner
+    project: Project
     text: str
     run: PytestRun
     seconds: float
-    judged: float
-    limits: Limits
     facts: dict[str, str]
     changed: bool
     survivors: list[str]
     remains: list[str]
-    accepted: bool
-    reasons: tuple[str, ...]
     second: PytestRun | None = None
-    honest: tuple[PytestRun, bool] | None = None
+    honest: PytestRun | None = None
+
+    @cached_property
+    def accepted(self) -> bool:
+        """Whether the gate accepts the file."""
+        return gate(self.runner, self.project, self.text, self.run)
 
     def check(self) -> None:
         """What holds after every case, then what holds after this one."""
         run = self.run
         assert run.verdict in self.case.verdicts.split(), f"{run.verdict} {run.limits_hit} {run.cases}\n{run.log}"
-        assert self.seconds < self.limits.wall_seconds + SLACK
-        assert self.judged < 5
+        assert self.seconds < self.runner.limits.wall_seconds + SLACK
         assert not self.survivors
         assert not self.remains
         assert not self.changed, "the project's files are not what they were"
-        assert len(run.log.encode()) < 4 * self.limits.output_bytes
+        assert len(run.log.encode()) < 4 * self.runner.limits.output_bytes
         assert self.facts["SECRET"] not in run.model_dump_json()
         assert PytestRun.model_validate_json(run.model_dump_json()) == run
         if self.second is not None:
             assert self.second.verdict == run.verdict, self.second.log
             assert [c.outcome for c in self.second.cases] == [c.outcome for c in run.cases]
         if self.honest is not None:
-            honest, accepted = self.honest
-            assert honest.verdict == "passed", honest.log
-            assert [case.node for case in honest.cases] == ["test_honest"]
-            assert (honest.coverage.line, honest.limits_hit, accepted) == (1.0, (), True)
-            assert self.facts["MARK"] not in honest.model_dump_json()
+            assert self.honest.verdict == "passed", self.honest.log
+            assert [case.node for case in self.honest.cases] == ["test_honest"]
+            assert (self.honest.coverage.line, self.honest.limits_hit) == (1.0, ())
+            assert judge(self.project.code(), HONEST, self.honest)[0]
+            assert self.facts["MARK"] not in self.honest.model_dump_json()
         for look in self.case.checks:
             assert look(self) is not False, look
 
@@ -139,7 +143,6 @@ class Host:
     temporary: Path
     facts: dict[str, str]
     listening: list[socket.socket]
-    excused: bool = False  # a case with a known defect was played, which may leave something
 
     def reached(self) -> list[str]:
         """The sockets that somebody has spoken to."""
@@ -202,7 +205,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield host
         left = list(temporary.iterdir())
         subprocess.run(["rm", "-rf", "--", *map(str, left)], check=True)
-        assert host.excused or not left
+        assert not left
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -226,7 +229,6 @@ def played(
         for name, case in request.module.CASES.items():
             if name not in wanted:
                 continue
-            host.excused |= bool(case.defect)
             limits = Limits(**{**_LIMITS, **case.limits})
             if limits not in runners:
                 runners[limits] = make_runner(way, limits)
@@ -254,7 +256,7 @@ def _play(case: Case, way: str, runner: Runner, project: Project, host: Host) ->
     for name, value in facts.items():
         text = text.replace(f"@{name}@", value)
     before = _snapshot(project.root)
-    alarm = threading.Timer(runner.limits.wall_seconds + SLACK, _unblock, [host.temporary])
+    alarm = threading.Timer(runner.limits.wall_seconds + SLACK + 1, _unblock, [host.temporary, facts["MARK"]])
     alarm.daemon = True
     alarm.start()
     began = time.monotonic()
@@ -262,27 +264,23 @@ def _play(case: Case, way: str, runner: Runner, project: Project, host: Host) ->
         run = runner.run(project.code(), text)
     finally:
         alarm.cancel()
-    ended = time.monotonic()
-    accepted, reasons = gate(project, text, run)
+    seconds = time.monotonic() - began
     world = World(
         case=case,
+        runner=runner,
+        project=project,
         text=text,
         run=run,
-        seconds=ended - began,
-        judged=time.monotonic() - ended,
-        limits=runner.limits,
+        seconds=seconds,
         facts=facts,
         changed=_snapshot(project.root) != before,
         survivors=_survivors(facts["MARK"]),
         remains=_remains(host.temporary, facts["MARK"]),
-        accepted=accepted,
-        reasons=reasons,
     )
     if case.again:
         world.second = runner.run(project.code(), text)
     if case.follow or way != "cold":
-        honest = runner.run(project.code(), HONEST)
-        world.honest = (honest, gate(project, HONEST, honest)[0])
+        world.honest = runner.run(project.code(), HONEST)
     return world
 
 
@@ -309,20 +307,26 @@ def _survivors(mark: str) -> list[str]:
         time.sleep(0.05)
 
 
+def _scratches(temporary: Path, mark: str) -> list[str]:
+    """The folders of runs whose test file carries ``mark``."""
+    found = []
+    for path in glob.glob(f"{temporary}/*/work/test_generated.py"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in Path(path).read_bytes():
+                found.append(str(Path(path).parent.parent))
+    return found
+
+
 def _remains(temporary: Path, mark: str) -> list[str]:
-    """What is left of the run in the host's temp folders."""
-    found = [str(path) for path in temporary.glob(f"*/*/*{mark}*")]
-    for path in temporary.glob("*/work/test_generated.py"):
-        with contextlib.suppress(OSError):
-            if mark.encode() in path.read_bytes():
-                found.append(str(path))
+    """What is left of the run on the host."""
     places = ("/tmp", "/var/tmp", "/dev/shm", "/etc", "/", "/run", "/home", "/opt", "/usr/local", str(Path.home()))
-    return found + [str(path) for place in places for path in Path(place).glob(f"*{mark}*")]
+    found = [path for place in (*places, f"{temporary}/*/*") for path in glob.glob(f"{place}/*{mark}*")]
+    return found + _scratches(temporary, mark)
 
 
-def _unblock(temporary: Path) -> None:
+def _unblock(temporary: Path, mark: str) -> None:
     """Let go a runner that waits for somebody to write into a pipe which its run left in place of a file."""
-    for path in temporary.glob("*/report-*/*"):
+    for path in [p for scratch in _scratches(temporary, mark) for p in glob.glob(f"{scratch}/report-*/*")]:
         with contextlib.suppress(OSError):
-            if stat.S_ISFIFO(path.lstat().st_mode):
+            if stat.S_ISFIFO(os.lstat(path).st_mode):
                 os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
