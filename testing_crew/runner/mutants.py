@@ -6,7 +6,7 @@ import ast
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from testing_crew.runner.mutation import Mutant, mutants, sample
@@ -58,8 +58,8 @@ def try_mutants(
     """Run the tests of ``plan`` against mutants of its unit; ``baseline`` is its measured run, which passed.
 
     At most ``limit`` mutants, and none that would start after ``until`` (of ``time.monotonic``). ``every`` takes all of
-    cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run against the cases that execute its
-    line, up to the first failure.
+    cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run up to the first failure, against the
+    cases that execute its line first, and against all of them where those notice nothing.
     """
     found = mutants(plan.code.source, plan.range, every=every)
     chosen = sample(found, len(found) if limit is None else limit, seed)
@@ -98,12 +98,15 @@ def _fate(
         wall_seconds=min(seconds, runner.limits.wall_seconds),
     )
     tried = runner.execute(plan, least)
+    if only is not None and read_fate(tried.run) == "survived":
+        # A cache, a fixture of the module or its state may carry what one case ran to a later one.
+        tried = runner.execute(plan, replace(least, only=None))
     return read_fate(tried.run, changed=tried.mutant is None or tried.mutant.changed > 0 or OTHER not in mutant.source)
 
 
 def read_fate(run: PytestRun, *, changed: bool = True) -> Fate:
     """What a run against a mutant says of it; ``changed`` is whether the mutant could make any difference."""
-    if run.passed:
+    if run.verdict in ("passed", "skipped", "no_tests"):
         return "survived" if changed else "equivalent"
     if run.verdict == "timeout":
         return "timed_out"

@@ -11,7 +11,6 @@ import ast
 import random
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -126,33 +125,13 @@ def _flat(text: str) -> str:
 
 
 def sample(found: Sequence[Mutant], limit: int, seed: int = 0) -> list[Mutant]:
-    """At most ``limit`` of ``found``, in order of line: from every line one before any second one, operators mixed.
+    """At most ``limit`` of ``found`` by chance, in their order; each has the same chance, so that the score is that of all.
 
     Equivalent ones are left out. The same choice for the same ``seed``.
     """
-    chance = random.Random(seed)
-    by_line: dict[int, list[int]] = {}
-    for index, mutant in enumerate(found):
-        if not mutant.equivalent:
-            by_line.setdefault(mutant.line, []).append(index)
-    waiting = list(by_line.values())
-    chance.shuffle(waiting)
-    for indices in waiting:
-        chance.shuffle(indices)
-    taken: Counter[str] = Counter()
-    chosen: list[int] = []
-    while waiting and len(chosen) < limit:
-        for indices in waiting[: limit - len(chosen)]:
-            rarest = min(indices, key=lambda index: taken[_family(found[index])])
-            indices.remove(rarest)
-            taken[_family(found[rarest])] += 1
-            chosen.append(rarest)
-        waiting = [indices for indices in waiting if indices]
-    return sorted((found[index] for index in sorted(chosen)), key=lambda mutant: mutant.line)
-
-
-def _family(mutant: Mutant) -> str:
-    return mutant.operator.partition(":")[0]
+    real = [index for index, mutant in enumerate(found) if not mutant.equivalent]
+    chosen = real if len(real) <= limit else random.Random(seed).sample(real, limit)
+    return [found[index] for index in sorted(chosen)]
 
 
 def disabled(source: str, lines: tuple[int, int] | None = None) -> str | None:

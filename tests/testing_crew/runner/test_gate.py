@@ -269,6 +269,37 @@ def test_fates_are_told_apart(gate: Gate) -> None:
     assert never.tried == never.survived == never.unreached > 0
 
 
+CARRIED = {
+    "a cache": (
+        "import functools\n\n@functools.lru_cache\ndef double(n):\n    return n + n\n",
+        "from mod import double\ndef test_runs():\n    assert double(2) is not None\n"
+        "def test_value():\n    assert double(2) == 4\n",
+    ),
+    "a fixture of the module": (
+        "def built():\n    return {'a': 1 + 2}\n",
+        "import pytest, mod\n@pytest.fixture(scope='module')\ndef found():\n    return mod.built()\n"
+        "def test_type(found):\n    assert isinstance(found, dict)\ndef test_value(found):\n    assert found['a'] == 3\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_what_one_case_runs_for_a_later_one_counts(gate: Gate, name: str) -> None:
+    source, tests = CARRIED[name]
+    target = code(None).model_copy(update={"source": source})
+    plan = plan_text(target, tests)
+    fates = try_mutants(gate.runner, plan, gate.runner.execute(plan))
+    # Without its cache a function still gives what it gave.
+    assert {fate for mutant, fate in fates.of if mutant.operator != "decorator"} <= {"killed", "raised"}, fates.of
+
+
+def test_a_skip_is_no_kill(gate: Gate) -> None:
+    source = "def ready():\n    return 1 < 2\n"
+    tests = "import pytest\nfrom mod import ready\ndef test_a():\n    if not ready():\n        pytest.skip('x')\n    assert 1\n"
+    plan = plan_text(code(None).model_copy(update={"source": source}), tests)
+    assert {fate for _, fate in try_mutants(gate.runner, plan, gate.runner.execute(plan)).of} == {"survived"}
+
+
 def test_an_exception_of_its_own_is_no_kill(gate: Gate) -> None:
     fates = _fates(gate.runner, "head", "def test_a():\n    head(['x'])\n    assert True\n")
     assert {fate for _, fate in fates.of} == {"survived", "raised"}

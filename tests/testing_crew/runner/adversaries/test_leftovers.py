@@ -277,7 +277,9 @@ CASES = {
         limits={"wall_seconds": 5},
     ),
     "a usage that lies": trap(
-        "usage.write_text('[0, 1e15]')\nos.kill(os.getppid(), 9)\ntime.sleep(60)", "crashed out_of_memory timeout", limits={"wall_seconds": 5}
+        "usage.write_text('[0, 1e15]')\nos.kill(os.getppid(), 9)\ntime.sleep(60)",
+        "crashed out_of_memory timeout",
+        limits={"wall_seconds": 5},
     ),
     "a folder in place of the usage": trap("usage.mkdir()\nos._exit(0)"),
 }
