@@ -19,7 +19,7 @@ from testing_crew.runner.plan import Plan, plan_file, plan_text
 from trace_logger.records import CodeUnderTest
 
 # What we and our extras depend on, as far as it has tests inside that need nothing else.
-PACKAGES = ("jsonschema", "referencing", "stevedore", "websocket", "mpmath", "networkx", "sympy")
+PACKAGES = ("jsonschema", "referencing", "stevedore", "websocket", "mpmath", "networkx")
 MODULE = "solution"
 _Item = TypeVar("_Item")
 
@@ -160,7 +160,8 @@ def _target(test: Path, folder: Path) -> Path | None:
                 weights[path] = weights.get(path, 0) + weight
     about = test.stem.removeprefix("test_")
     for path in weights:
-        weights[path] += 1000 if path.stem == about else 0.5 if path.stem in about else 0
+        name = path.stem.strip("_")
+        weights[path] += 1000 if name == about else 500 if name in about else 0
     return max(sorted(weights), key=lambda path: weights[path], default=None)
 
 

@@ -102,7 +102,7 @@ class Runner:
         self._kind()
 
         def make() -> Zygote:
-            return Zygote(plan, variation.hash_seed, kind, nested=nested)
+            return Zygote(plan, variation.hash_seed, kind, self.limits, nested=nested)
 
         with self._pool.lend(mould(plan, variation.hash_seed), make) as zygote:
             objection = zygote.objection(plan)

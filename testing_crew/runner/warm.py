@@ -77,19 +77,19 @@ class Zygote:
     Raises `Refused` when it cannot be had here.
     """
 
-    def __init__(self, plan: Plan, hash_seed: int, kind: box.Kind, *, nested: bool) -> None:
+    def __init__(self, plan: Plan, hash_seed: int, kind: box.Kind, limits: Limits, *, nested: bool) -> None:
         self.kind = kind
         self.alive = True
         self._folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="tcrew-")))
         self._place = self._folder / "run"
         try:
-            self._start(plan, hash_seed, nested)
-            self._meet(plan)
+            self._start(plan, hash_seed, limits, nested)
+            self._meet(plan, replace(limits, wall_seconds=_START_SECONDS))
         except BaseException:
             self.close()
             raise
 
-    def _start(self, plan: Plan, hash_seed: int, nested: bool) -> None:
+    def _start(self, plan: Plan, hash_seed: int, limits: Limits, nested: bool) -> None:
         for name in FOLDERS:
             (self._place / name).mkdir(parents=True)
         for name in box.STAND_INS:
@@ -99,13 +99,18 @@ class Zygote:
         placed = plan.place(self._place / "work")
         view = box.View(str(self._folder), plan.needed, str(placed.cwd), nested=nested, follow_parent=False)
         level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
-        self._covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
-        shared = [str(self._place), *(self._covered.values() if level == "shared" else [])]
+        covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
+        shared = [str(self._place), *(covered.values() if level == "shared" else [])]
         self._control, theirs = socket.socketpair()
         settings = {
             "control": theirs.fileno(),
             "stage": "conftests" if plan.conftests else "session",
-            "level": level,
+            "shop": {
+                "level": level,
+                "place": str(self._place),
+                "covered": covered,
+                "disk_bytes": limits.disk_bytes,
+            },
             "shared": shared,
             "arguments": list(placed.options),
         }
@@ -127,11 +132,11 @@ class Zygote:
                 start_new_session=True,
             )
 
-    def _meet(self, plan: Plan) -> None:
+    def _meet(self, plan: Plan, limits: Limits) -> None:
         """Have a sample run, see that it went as it must, and have the parent import what it needed."""
         self._ask(None, _START_SECONDS)
         files = {"sample_target.py": _SAMPLE_TARGET.encode(), "test_sample.py": _SAMPLE.encode()}
-        order = self._order(plan, PLAINEST, Limits(), files, learn=True)
+        order = self._order(plan, PLAINEST, limits, files, learn=True)
         work = self._place / "work"
         order.update(test=str(work / "test_sample.py"), path=[str(work)], cwd=str(work))
         names = {"module": "sample_target", "target": str(work / "sample_target.py"), "range": [1, 2]}
@@ -201,7 +206,6 @@ class Zygote:
         report = self._place / f"report-{secrets.token_hex(8)}" / "report.json"
         return {
             "place": str(self._place),
-            "covered": self._covered,
             "files": {name: base64.b64encode(data).decode() for name, data in files.items()},
             "test": str(placed.test),
             "path": list(placed.path),

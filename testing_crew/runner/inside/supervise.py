@@ -1,9 +1,9 @@
 """One run of the warm runner: a child that is bounded and watched, and cleared away with everything that it started.
 
-The zygote forks a supervisor for each run, and the supervisor forks the child that runs the tests. How far the child is kept
-apart is the ``level``: ``nested`` is namespaces of the run's own (its files in a small file system in memory, its processes
-numbered for themselves), so that nothing can outlive it; ``shared`` is the sandbox that the zygote stands in, cleared after
-each run; ``limits`` is neither. Standard library only, Linux only.
+The zygote forks a supervisor for each run, ahead of it where it can, and the supervisor forks the child that runs the tests.
+How far the child is kept apart is the ``level``: ``nested`` is namespaces of the run's own (its files in a small file system
+in memory, its processes numbered for themselves), so that nothing can outlive it; ``shared`` is the sandbox that the zygote
+stands in, cleared after each run; ``limits`` is neither. Standard library only, Linux only.
 PYTEST_DONT_REWRITE
 """
 
@@ -23,29 +23,40 @@ from typing import Any, NoReturn
 from . import around, linux
 from .capped import Capped
 from .launch import bound
-from .messages import send
+from .messages import receive, send
 
 FOLDERS = ("work", "home", "tmp", "slash-tmp", "shm")
 MODULES = ".modules"  # beside the report: the modules that a run had at its end
 MOST_REPORT_BYTES = 64 * 2**20
 _MOST_FILES = 65_536
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.04
 _POLL_SECONDS = 0.004
 
 
-def start(order: dict[str, Any], control: socket.socket, level: str) -> int:
-    """Fork twice. In the zygote, returns the supervisor's number; in the child that is to run the tests, returns 0."""
-    supervisor = linux.fork_first() if level == "nested" else os.fork()
-    if supervisor:
-        return supervisor
+def supervise(control: socket.socket, shop: dict[str, Any], taken: int) -> dict[str, Any]:
+    """The life of a supervisor, in a fork of the zygote: make ready, await an order, have it run, answer, end.
+
+    ``shop`` says what all runs here have in common: ``level``, ``place``, ``covered``, ``disk_bytes``. A byte is written to
+    ``taken`` when there is an order. Returns only in the child that is to run the tests: its order.
+    """
     try:
-        linux.die_with_parent()
-        run = _Run(order, control, level)
-        if run.fork():
-            return 0
-        answer = run.follow()
+        run = _Run(control, shop)
+        fault = ""
     except Exception as error:  # told to the other side, which runs cold in its place
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        fault = f"{type(error).__name__}: {error}"
+    order = receive(control)
+    if order is None:
+        os._exit(0)
+    os.write(taken, b"x")
+    os.close(taken)
+    answer: dict[str, Any] = {"error": fault}
+    if not fault:
+        try:
+            if run.fork(order):
+                return order
+            answer = run.follow()
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
     with contextlib.suppress(OSError):
         send(control, answer)
     os._exit(0)
@@ -54,25 +65,25 @@ def start(order: dict[str, Any], control: socket.socket, level: str) -> int:
 class _Run:
     """What a supervisor knows of its run."""
 
-    def __init__(self, order: dict[str, Any], control: socket.socket, level: str) -> None:
-        self.order = order
+    def __init__(self, control: socket.socket, shop: dict[str, Any]) -> None:
+        linux.die_with_parent()
         self.control = control
-        self.level = level
-        self.place: str = order["place"]
-        self.limits: dict[str, Any] = order["limits"]
+        self.level: str = shop["level"]
+        self.place: str = shop["place"]
         self.ended: tuple[int, Any] | None = None
-        if level == "nested":
-            _enter(self.place, self.limits["disk_bytes"], order["covered"])
-        elif level == "limits":
+        if self.level == "nested":
+            _enter(self.place, shop["disk_bytes"], shop["covered"])
+        elif self.level == "limits":
             linux.adopt_orphans()
-        _furnish(self.place, order)
-        if level == "nested":  # room for the report when the run has filled its own
-            folder = os.path.dirname(order["settings"]["report"])
-            linux.mount("tmpfs", folder, "tmpfs", linux.NOSUID | linux.NODEV, f"size={2 * MOST_REPORT_BYTES},mode=700")
-        self.others = around.count()
+        for name in FOLDERS:
+            os.makedirs(os.path.join(self.place, name), exist_ok=True)
 
-    def fork(self) -> bool:
+    def fork(self, order: dict[str, Any]) -> bool:
         """Fork the child; True in it, ready to run the tests."""
+        self.order = order
+        self.limits: dict[str, Any] = order["limits"]
+        self._furnish()
+        self.others = around.count()
         reading, writing = os.pipe()
         self.reading = reading
         self.began = time.monotonic()
@@ -87,6 +98,17 @@ class _Run:
             os.write(writing, f"the run could not be set up: {error!r}\n".encode())
             os._exit(70)
         return True
+
+    def _furnish(self) -> None:
+        folder = os.path.dirname(self.order["settings"]["report"])
+        os.mkdir(folder)
+        if self.level == "nested":  # room for the report when the run has filled its own
+            linux.mount("tmpfs", folder, "tmpfs", linux.NOSUID | linux.NODEV, f"size={2 * MOST_REPORT_BYTES},mode=700")
+        for relative, data in self.order["files"].items():
+            path = os.path.join(self.place, "work", *relative.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(base64.b64decode(data))
 
     def _become(self, output: int) -> None:
         os.setsid()
@@ -205,7 +227,7 @@ def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> None:
     linux.call("unshare", linux.NEWNS | linux.NEWIPC)
     options = f"size={disk_bytes},nr_inodes={_MOST_FILES},mode=700"
     linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, options)
-    for name in FOLDERS:
+    for name in covered:
         os.mkdir(os.path.join(place, name))
     for name, target in covered.items():
         _cover(target, os.path.join(place, name))
@@ -233,24 +255,13 @@ def try_nested() -> NoReturn:
         first = linux.fork_first()
         if not first:
             _enter(place, 2**20, {"slash-tmp": "/tmp"})
-            with open(os.path.join(place, "work", "x"), "w") as file:
+            with open(os.path.join(place, "slash-tmp", "x"), "w") as file:
                 file.write("x")
             alone = around.processes() == ["1"]
             linux.drop_privilege()
             os._exit(7 if alone else 1)
         status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
     os._exit(status)
-
-
-def _furnish(place: str, order: dict[str, Any]) -> None:
-    for name in FOLDERS:
-        os.makedirs(os.path.join(place, name), exist_ok=True)
-    os.mkdir(os.path.dirname(order["settings"]["report"]))
-    for relative, data in order["files"].items():
-        path = os.path.join(place, "work", *relative.split("/"))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(base64.b64decode(data))
 
 
 def _take_over(output: int) -> None:

@@ -48,7 +48,8 @@ class _Zygote:
     def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
         self.control = control
         self.stage: str = settings["stage"]
-        self.level: str = settings["level"]
+        self.shop: dict[str, Any] = settings["shop"]
+        self.level: str = self.shop["level"]
         self.shared: list[str] = settings["shared"]
         self.order: dict[str, Any] | None = None
         self.probe = Probe()
@@ -90,38 +91,56 @@ class _Zygote:
             linux.adopt_orphans()
         _import(_EARLY)
         send(self.control, _self_portrait())
-        while True:
-            message = receive(self.control)
-            if message is None:
-                os._exit(0)
-            if "modules" in message:
-                _import(message["modules"])
-                _rehearse()
-                gc.collect()
-                gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
-                send(self.control, _self_portrait())
-                continue
-            sys.stdout.flush()
-            sys.stderr.flush()
-            child = supervise.start(message, self.control, self.level)
-            if not child:
-                self.order = message
-                _make_ready(message)
-                return message
-            if self.level == "nested":  # its end is not waited for: there is nothing that it could leave behind
-                with contextlib.suppress(ChildProcessError):
-                    while os.waitpid(-1, os.WNOHANG)[0]:
-                        pass
-                continue
-            _, status = os.waitpid(child, 0)
-            if self.level == "shared":
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(-1, 9)  # all in this process namespace but its first process and us
-            else:
-                around.kill_descendants()
-            if status:  # the run took its supervisor along, which nobody else can tell
-                send(self.control, {"supervisor": "died"})
-            around.clear(self.shared)
+        order = self._fork_run()  # a sample
+        if order is not None:
+            return order
+        message = receive(self.control)
+        if message is None:
+            os._exit(0)
+        _import(message["modules"])
+        _rehearse()
+        gc.collect()
+        gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
+        send(self.control, _self_portrait())
+        while order is None:
+            order = self._fork_run()
+        return order
+
+    def _fork_run(self) -> dict[str, Any] | None:
+        """Fork a supervisor. The order in its child; None in the zygote, when the next supervisor can be made ready."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        taken, taking = os.pipe()
+        nested = self.shop["level"] == "nested"
+        supervisor = linux.fork_first() if nested else os.fork()
+        if not supervisor:
+            os.close(taken)
+            self.order = supervise.supervise(self.control, self.shop, taking)
+            _make_ready(self.order)
+            return self.order
+        os.close(taking)
+        is_taken = os.read(taken, 1)
+        os.close(taken)
+        if not is_taken:  # it has ended: the other side is gone
+            os._exit(0)
+        if nested:  # its end is not waited for: there is nothing that it could leave behind
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+        else:
+            self._clear_up(supervisor)
+        return None
+
+    def _clear_up(self, supervisor: int) -> None:
+        _, status = os.waitpid(supervisor, 0)
+        if self.level == "shared":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, 9)  # all in this process namespace but its first process and us
+        else:
+            around.kill_descendants()
+        if status:  # the run took its supervisor along, which nobody else can tell
+            send(self.control, {"supervisor": "died"})
+        around.clear(self.shared)
 
 
 def _import(names: Any) -> None:
@@ -156,7 +175,6 @@ def _make_ready(order: dict[str, Any]) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(order["path"])
     os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.path.join(order["place"], "tmp")))
     tempfile.tempdir = None
-    importlib.invalidate_caches()
     random.seed()
     os.write(1, order["started"].encode())  # from here on, what goes wrong is the test file's doing
 
