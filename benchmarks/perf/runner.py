@@ -1,6 +1,6 @@
 """The runner against `python -m pytest`: ``python -m benchmarks.perf.runner [--json] [--pairs N] [--runs N]``.
 
-``warm_vs_cold``: how many warm runs take the time of one cold ``python -m pytest`` on the same file. ``warm_cov_vs_pytest_cov``:
+On a file with one test. ``warm_vs_cold``: how many warm runs take the time of one cold ``python -m pytest``. ``warm_cov_vs_pytest_cov``:
 the same with branch coverage, against ``pytest --cov --cov-branch``. ``mutant_vs_warm``: the time of a mutant's run in warm
 runs. ``two_workers_vs_one``: the throughput of two workers in that of one. Then ``--runs`` runs in a row, with what grew.
 """
@@ -39,7 +39,14 @@ def total(prices, discount=0):
         amount += price
     return amount * (100 - discount) / 100
 '''
-TESTS = """\
+ONE_TEST = """\
+from prices import total
+
+
+def test_total():
+    assert total([10, 20, -5], 50) == 15
+"""
+SIX_TESTS = """\
 import pytest
 from prices import total
 
@@ -74,7 +81,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "prices.py").write_text(MODULE)
-        (root / "test_prices.py").write_text(TESTS)
+        (root / "test_prices.py").write_text(ONE_TEST)
+        (root / "test_six.py").write_text(SIX_TESTS)
         figures, details = measure(root, chosen.pairs)
         if chosen.runs:
             details["runs in a row"] = leftovers(root, chosen.runs)
@@ -91,6 +99,8 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         assert one.execute(plan, CHANGED).run.verdict == "failed"
         cold, warm = paired(lambda: _pytest(root), lambda: one.execute(plan, BARE), pairs)
         covered, measured = paired(lambda: _pytest(root, *_coverage()), lambda: one.execute(plan), pairs)
+        six = _plan(root, SIX_TESTS)
+        six_cold, six_warm = paired(lambda: _pytest(root, file="test_six.py"), lambda: one.execute(six, BARE), pairs)
         again, changed = paired(lambda: one.execute(plan, BARE), lambda: one.execute(plan, CHANGED), pairs)
         list(ThreadPoolExecutor(2).map(lambda _: two.execute(plan, BARE), range(8)))
         alone, together = paired(lambda: _block(one, plan, 1), lambda: _block(two, plan, 2), max(pairs // 4, 5))
@@ -109,6 +119,7 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         " ".join(["python -m", *_coverage_words()]): quartiles(covered),
         "warm with branch coverage": quartiles(measured),
         "mutant": quartiles(changed),
+        "six cases": f"{quartiles(six_cold)} cold, {quartiles(six_warm)} warm: {middle(six_cold) / middle(six_warm):.2f}",
         f"one worker, {BLOCK} runs": quartiles(alone),
         f"two workers, {BLOCK} runs": quartiles(together),
         "memory of a worker, MiB of its own": round(memory / 2**20, 1),
@@ -134,7 +145,7 @@ def leftovers(root: Path, runs: int) -> dict[str, Any]:
     return {"runs": runs, "seconds": round(seconds, 1), **growth}
 
 
-def _plan(root: Path) -> Plan:
+def _plan(root: Path, tests: str = ONE_TEST) -> Plan:
     code = CodeUnderTest(
         source=MODULE,
         shown=MODULE,
@@ -144,11 +155,11 @@ def _plan(root: Path) -> Plan:
         root=str(root),
         interpreter=sys.executable,
     )
-    return plan_text(code, TESTS)
+    return plan_text(code, tests)
 
 
-def _pytest(root: Path, *more: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, "test_prices.py"]
+def _pytest(root: Path, *more: str, file: str = "test_prices.py") -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, file]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
 
 
