@@ -1,8 +1,9 @@
 """The runner against `python -m pytest`: ``python -m benchmarks.perf.runner [--json] [--pairs N] [--runs N]``.
 
-On a file with one test. ``warm_vs_cold``: how many warm runs take the time of one cold ``python -m pytest``. ``warm_cov_vs_pytest_cov``:
-the same with branch coverage, against ``pytest --cov --cov-branch``. ``mutant_vs_warm``: the time of a mutant's run in warm
-runs. ``two_workers_vs_one``: the throughput of two workers in that of one. Then ``--runs`` runs in a row, with what grew.
+On a file with one test. ``warm_vs_cold``: how many warm runs take the time of one cold ``python -m pytest``.
+``warm_cov_vs_pytest_cov``: the same with branch coverage, against ``pytest --cov --cov-branch``. ``mutant_vs_warm``: the time
+of a mutant's run in warm runs. ``two_workers_vs_one``: the throughput of two workers in that of one. Then ``--runs`` runs in a
+row, with what grew.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Gate:
     """Judges test files with the runs that it needs.
 
     ``repeats`` is how many runs in all must agree, ``mutants`` how many are tried (None: all). A file so slow that this takes
-    longer than ``seconds`` gets fewer of both, at least ``LEAST_RUNS`` runs, and the figures say how many.
+    longer than ``seconds`` gets fewer of both, at least ``LEAST_RUNS`` runs and `LEAST_MUTANTS`, and the figures say how many.
     """
 
     runner: Runner

@@ -16,6 +16,7 @@ from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import Mutants, PytestRun
 
 Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
+LEAST_MUTANTS = 5
 _LEAST_SECONDS = 2.0
 _SLOWER = 10  # a mutant may take this many times as long as the target itself
 
@@ -57,9 +58,9 @@ def try_mutants(
 ) -> Fates:
     """Run the tests of ``plan`` against mutants of its unit; ``baseline`` is its measured run, which passed.
 
-    At most ``limit`` mutants, and none that would start after ``until`` (of ``time.monotonic``). ``every`` takes all of
-    cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run up to the first failure, against the
-    cases that execute its line first, and against all of them where those notice nothing.
+    At most ``limit`` mutants; after the first few, none that would start after ``until`` (of ``time.monotonic``). ``every``
+    takes all of cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run up to the first failure,
+    against the cases that execute its line first, and against all of them where those notice nothing.
     """
     found = mutants(plan.code.source, plan.range, every=every)
     chosen = sample(found, len(found) if limit is None else limit, seed)
@@ -67,9 +68,9 @@ def try_mutants(
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
     done = 0
 
-    def fate(mutant: Mutant) -> tuple[Mutant, Fate | None]:
+    def fate(number: int, mutant: Mutant) -> tuple[Mutant, Fate | None]:
         nonlocal done
-        if until is not None and time.monotonic() > until:
+        if until is not None and number >= LEAST_MUTANTS and time.monotonic() > until:
             return mutant, None
         named = _fate(
             runner, plan, baseline, mutant, range(mutant.line, ends.get(mutant.line, mutant.line) + 1), seconds
@@ -80,7 +81,7 @@ def try_mutants(
         return mutant, named
 
     with ThreadPoolExecutor(runner.workers) as pool:
-        outcomes = list(pool.map(fate, chosen))
+        outcomes = list(pool.map(fate, range(len(chosen)), chosen))
     return Fates(len(found), tuple((mutant, known) for mutant, known in outcomes if known is not None))
 
 

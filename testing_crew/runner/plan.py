@@ -186,12 +186,17 @@ def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
         target=Path(os.path.abspath(code.path)) if code.path else None,
         root=root,
         beside=code.path is None,
-        path=tuple(dict.fromkeys([*([root] if root else []), test.parent, top])),
+        path=tuple(dict.fromkeys([*([root] if root else []), _base(test), top])),
         top=top,
         mode=mode,
         settings=settings,
         conftests=bool(conftests),
     )
+
+
+def _base(test: Path) -> Path:
+    """The folder that pytest puts on the path for ``test``: the first above it that is no package."""
+    return next(folder for folder in test.parents if not (folder / "__init__.py").is_file())
 
 
 def _root(code: CodeUnderTest) -> Path | None:

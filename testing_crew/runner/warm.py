@@ -157,7 +157,7 @@ class Zygote:
         portrait = self._ask({"modules": modules}, _START_SECONDS)
         if portrait["threads"] != 1:
             raise Refused("a plugin of pytest's started a thread, which no fork would have")
-        self._modules = frozenset(portrait["modules"])
+        self._modules: dict[str, str] = portrait["modules"]
         self._files = frozenset(portrait["files"])
 
     def _ask(self, message: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
@@ -179,11 +179,17 @@ class Zygote:
         placed = plan.place(self._place / "work")
         if os.path.realpath(placed.target) in self._files:
             return "the target is loaded with pytest's own plugins"
-        own = {name.partition("/")[0].partition(".")[0] for name in plan.files}
+        own = {name.partition("/")[0].partition(".")[0]: "" for name in plan.files}
         for folder in placed.path:
-            own |= _importable(folder)
-        hidden = sorted(own & (self._modules | _START_MODULES))
+            own |= dict.fromkeys(_importable(folder), os.path.join(os.path.realpath(folder), ""))
+        hidden = sorted(name for name, folder in own.items() if self._would_hide(name, folder))
         return f"{hidden[0]} of the project would be hidden by the module of that name in pytest" if hidden else ""
+
+    def _would_hide(self, name: str, folder: str) -> bool:
+        """Whether pytest brings a module ``name`` that is not the one that lies in ``folder``."""
+        if name in _START_MODULES:
+            return True
+        return name in self._modules and not (folder and self._modules[name].startswith(folder + name))
 
     def run(self, plan: Plan, variation: Variation, limits: Limits) -> tuple[Ending, Path]:
         """One run of ``plan``, and the folder of its own that it was in. Raises `Refused`."""

@@ -76,6 +76,15 @@ class Explainer:
         stack = list(traceback.walk_tb(error.__traceback__))
         return next((n for f, n in reversed(stack) if self.path(f.f_code.co_filename) == self.test), None)
 
+    def is_claim(self, error: BaseException) -> bool:
+        """Whether ``error`` is the test's own word that did not hold, and not one of the target's assertions."""
+        if isinstance(error, pytest.fail.Exception):
+            return True
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if not isinstance(error, AssertionError) or not frames:
+            return False
+        return self.path(frames[-1].f_code.co_filename) != self.target or self.target == self.test
+
     def explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
         """The fields of a ``CaseResult`` that tell about ``error``."""
         known: dict[str, Any] = {"line": self.line_of(error), "exception": type(error).__name__}
@@ -85,8 +94,7 @@ class Explainer:
         if isinstance(error, pytest.FixtureLookupError):
             text: str = getattr(report.longrepr, "errorstring", "")
             known["message"] = next((line.strip() for line in text.splitlines() if line.strip()), "fixture not found")
-        if isinstance(error, pytest.fail.Exception):
-            known["claim"] = True
+        known["claim"] = self.is_claim(error)
         if not isinstance(error, AssertionError):
             return known
         stack = [
@@ -98,7 +106,6 @@ class Explainer:
             return known
         frame, line = stack[-1]
         path = self.path(frame.f_code.co_filename)
-        known["claim"] = path != self.target or self.target == self.test
         tree = self.tree(path)
         failed = asserts.assert_at(tree, line) if tree else None
         if failed is None:

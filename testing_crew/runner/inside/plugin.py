@@ -73,6 +73,7 @@ class Probe:
             if isinstance(error, SyntaxError) and error.filename and self._explainer.path(error.filename) == self.test:
                 place = error.lineno
             self._collect_case(node.nodeid, "error", type(error).__name__, one_line(error), place)
+            self.cases[node.nodeid]["claim"] = self._explainer.is_claim(error)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and report.nodeid not in self.cases:

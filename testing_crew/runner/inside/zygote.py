@@ -165,7 +165,11 @@ def _self_portrait() -> dict[str, Any]:
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     return {
         "threads": max(threading.active_count(), len(os.listdir("/proc/self/task"))),
-        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "modules": {
+            name: os.path.realpath(getattr(module, "__file__", None) or "")
+            for name, module in list(sys.modules.items())
+            if "." not in name
+        },
         "files": sorted({os.path.realpath(file) for file in files if isinstance(file, str)}),
     }
 

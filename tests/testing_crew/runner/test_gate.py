@@ -293,6 +293,18 @@ def test_what_one_case_runs_for_a_later_one_counts(gate: Gate, name: str) -> Non
     assert {fate for mutant, fate in fates.of if mutant.operator != "decorator"} <= {"killed", "raised"}, fates.of
 
 
+def test_a_file_that_calls_its_tests_itself_is_honest(gate: Gate) -> None:
+    assert gate.judge(plan_text(code("clamp"), HONEST + "\n\ntest_empty()\nassert clamp(7, 0, 3) == 3\n")).accepted
+
+
+def test_a_slow_file_is_not_spared(gate: Gate) -> None:
+    slow = "import time\nfrom mod import clamp\n\ndef test_a():\n    time.sleep(0.3)\n    assert clamp(5, 0, 3) is not None\n"
+    found = replace(gate, seconds=0.1).judge(plan_text(code("clamp"), slow))
+    assert found.reasons == ("no_mutant_killed",)
+    assert found.stability is not None
+    assert 5 <= found.stability.runs < gate.repeats
+
+
 def test_a_skip_is_no_kill(gate: Gate) -> None:
     source = "def ready():\n    return 1 < 2\n"
     tests = "import pytest\nfrom mod import ready\ndef test_a():\n    if not ready():\n        pytest.skip('x')\n    assert 1\n"

@@ -253,3 +253,12 @@ def test_a_forked_process_runs_cold(project: Project, ready: Runner) -> None:
 def test_a_plan_can_be_made_for_a_persons_file(project: Project, ready: Runner) -> None:
     test = project.write("test_x.py", GOOD)
     assert ready.execute(plan_file(test, project.code())).run.passed
+
+
+def test_tests_inside_a_package_do_not_hide_the_standard_library(project: Project, ready: Runner) -> None:
+    for folder in ("pkg", "pkg/tests", "pkg/tests/typing"):
+        project.write(f"{folder}/__init__.py", "")
+    project.write("pkg/m.py", "def half(n):\n    return n / 2\n")
+    test = project.write("pkg/tests/test_m.py", "from pkg.m import half\ndef test_half():\n    assert half(4) == 2\n")
+    run = ready.check(test, project.code("pkg.m", "half"))
+    assert (run.verdict, run.warm) == ("passed", True), run.sandbox
