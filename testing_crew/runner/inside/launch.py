@@ -69,8 +69,14 @@ def _fork_and_follow(note: str) -> None:
     os._exit(code if code >= 0 else 128 - code)
 
 
+def hear_interrupts() -> None:
+    """Be interruptible as any Python is, also where a shell had started our own ancestors in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main() -> int:
     """Set the limits that the settings name and run pytest with this process's arguments."""
+    hear_interrupts()
     with open(os.environ[VARIABLE], encoding="utf-8") as file:
         settings = json.load(file)
     bound(settings["limits"])

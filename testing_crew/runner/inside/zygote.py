@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 import pytest
 
 from . import around, lines, linux, supervise
-from .launch import VARIABLE
+from .launch import VARIABLE, hear_interrupts
 from .messages import receive, send
 from .plugin import Probe
 
@@ -208,6 +208,7 @@ def main() -> None:
     with open(os.environ.pop(VARIABLE), encoding="utf-8") as file:
         settings = json.load(file)
     linux.set_readable(False)
+    hear_interrupts()
     control = socket.socket(fileno=settings["control"])
     zygote = _Zygote(control, settings)
     try:

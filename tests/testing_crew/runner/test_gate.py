@@ -149,7 +149,7 @@ NOTHING_SEEN = {
 @pytest.mark.parametrize("name", NOTHING_SEEN)
 def test_a_file_that_notices_no_change_is_refused(gate: Gate, name: str) -> None:
     tests = "import pytest\nfrom mod import clamp\n" + dedent(NOTHING_SEEN[name])
-    assert gate.judge(plan_text(code("clamp"), tests)).reasons == ("no_mutant_killed",)
+    assert gate.judge(plan_text(code("clamp"), tests)).reasons[-1:] == ("no_mutant_killed",)
 
 
 def test_reports_that_lie_are_found_out(gate: Gate) -> None:

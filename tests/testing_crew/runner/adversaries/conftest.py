@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -58,12 +58,18 @@ def make_runner(way: str, limits: Limits) -> Runner:
     return Runner(limits, warm=way == "warm")
 
 
+@lru_cache(maxsize=4)
+def _judging(limits: Limits) -> Runner:
+    """What the gate runs with: the runs that it makes are the same, however the first one went."""
+    return Runner(limits)
+
+
 def gate(runner: Runner, project: Project, text: str, run: PytestRun) -> bool:
     """The gate's word on ``text``: first what the text and ``run`` say, for that is all that most of them need."""
     began = time.monotonic()
     accepted, _ = judge(project.code(), text, run)
     assert time.monotonic() - began < GATE_SECONDS
-    whole = Gate(runner, repeats=4, mutants=12)
+    whole = Gate(_judging(runner.limits), repeats=4, mutants=12)
     return accepted and whole.judge(plan_text(project.code(), text)).accepted
 
 

@@ -196,9 +196,11 @@ CASES = {
     "memory as files in /dev/shm": Case(
         """\
         def test_a():
-            with pytest.raises(OSError):
+            try:
                 for number in range(160):  # 1.1 GB
                     pathlib.Path(f"/dev/shm/{number}").write_bytes(b"x" * 7 * 2**20)
+            except OSError:
+                pass
             assert add(1, 2) == 3
         """,
         "passed",
