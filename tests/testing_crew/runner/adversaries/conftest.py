@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -58,10 +58,12 @@ def make_runner(way: str, limits: Limits) -> Runner:
     return Runner(limits, warm=way == "warm")
 
 
-@lru_cache(maxsize=4)
+_JUDGING: dict[Limits, Runner] = {}
+
+
 def _judging(limits: Limits) -> Runner:
     """What the gate runs with: the runs that it makes are the same, however the first one went."""
-    return Runner(limits)
+    return _JUDGING.setdefault(limits, Runner(limits))
 
 
 def gate(runner: Runner, project: Project, text: str, run: PytestRun) -> bool:
@@ -209,6 +211,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         }
         host = Host(temporary, facts, [tcp, udp, unix, abstract])
         yield host
+        while _JUDGING:
+            _JUDGING.popitem()[1].close()
         left = list(temporary.iterdir())
         subprocess.run(["rm", "-rf", "--", *map(str, left)], check=True)
         assert not left
