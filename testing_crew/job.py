@@ -151,12 +151,7 @@ class Job:
                     prompt="",
                     completion=part,
                     tests=mended,
-                    run=found.run,
-                    accepted=found.accepted,
-                    reasons=found.reasons,
-                    mutants=found.mutants,
-                    stability=found.stability,
-                    suspects=found.suspects,
+                    **found.fields(),
                     failure_log=told or explain(loop.code, found),
                     model=self.writer.tag,
                 )

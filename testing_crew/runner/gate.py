@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from testing_crew.code import source_lines
 from testing_crew.runner.gate_repair import dropped
@@ -38,6 +39,10 @@ class Judgement:
     mutants: Mutants | None = None
     stability: Stability | None = None
     suspects: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of an ``Attempt`` that hold it, by the same names."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,6 @@ class _Run:
             "exit_code": os.waitstatus_to_exitcode(status),
             "output": kept.text(),
             "cut_bytes": kept.cut,
-            "timed_out": over == "wall",
             "over": over,
             "seconds": seconds,
             "cpu_seconds": used.ru_utime + used.ru_stime,
