@@ -98,6 +98,7 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         assert seen.run.warm, seen.run.sandbox
         one.execute(plan, BARE)
         assert one.execute(plan, CHANGED).run.verdict == "failed"
+        memory = _memory(os.getpid())  # the other runner has no worker yet
         cold, warm = paired(lambda: _pytest(root), lambda: one.execute(plan, BARE), pairs)
         covered, measured = paired(lambda: _pytest(root, *_coverage()), lambda: one.execute(plan), pairs)
         six = _plan(root, SIX_TESTS)
@@ -105,7 +106,6 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         again, changed = paired(lambda: one.execute(plan, BARE), lambda: one.execute(plan, CHANGED), pairs)
         list(ThreadPoolExecutor(2).map(lambda _: two.execute(plan, BARE), range(8)))
         alone, together = paired(lambda: _block(one, plan, 1), lambda: _block(two, plan, 2), max(pairs // 4, 5))
-        memory = _memory(os.getpid())
     middle = statistics.median
     figures = {
         "warm_vs_cold": middle(cold) / middle(warm),
@@ -123,7 +123,7 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         "six cases": f"{quartiles(six_cold)} cold, {quartiles(six_warm)} warm: {middle(six_cold) / middle(six_warm):.2f}",
         f"one worker, {BLOCK} runs": quartiles(alone),
         f"two workers, {BLOCK} runs": quartiles(together),
-        "memory of a worker, MiB of its own": round(memory / 2**20, 1),
+        "memory of a worker, MiB": round(memory / 2**20, 1),
         "sandbox": seen.run.sandbox,
         "cores": os.cpu_count(),
     }
@@ -186,16 +186,13 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _memory(pid: int) -> int:
-    """Bytes of its own of the largest process below ``pid``: a worker."""
-    sizes = [0]
+    """Bytes of memory of all processes below ``pid``, what several share divided among them: of one idle worker."""
+    total = 0
     for child in _descendants(pid):
-        try:
+        with contextlib.suppress(OSError):  # it has just ended
             lines = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
-        except OSError:  # it has just ended
-            continue
-        own = [int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))]
-        sizes.append(sum(own) * 1024)
-    return max(sizes)
+            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
 
 
 def _held() -> dict[str, int]:

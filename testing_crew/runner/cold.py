@@ -12,7 +12,7 @@ from pathlib import Path
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.inside.around import read_plain
 from testing_crew.runner.inside.launch import USAGE, VARIABLE
-from testing_crew.runner.inside.supervise import MOST_REPORT_BYTES
+from testing_crew.runner.inside.room import MOST_REPORT_BYTES
 from testing_crew.runner.interpreter import Interpreter
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import Plan, Variation

@@ -150,7 +150,9 @@ def _bubblewrap(view: View) -> list[str]:
     arguments += ["--proc", "/proc"]
     arguments += ["--remount-ro", "/proc"]
     if view.nested:
-        arguments += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP", "--tmpfs", "/dev/shm"]
+        for capability in ("CAP_SETPCAP", "CAP_SYS_CHROOT", "CAP_SYS_ADMIN"):
+            arguments += ["--cap-add", capability]
+        arguments += ["--tmpfs", "/dev/shm"]
     else:
         arguments += ["--bind", view.stand_in("shm"), "/dev/shm"]
     arguments += ["--remount-ro", "/dev"]
@@ -188,7 +190,7 @@ def available() -> tuple[Kind, ...]:
 @lru_cache(maxsize=4)
 def nests(kind: Kind) -> bool:
     """Whether a process in the sandbox ``kind`` can make namespaces of its own for each of its runs."""
-    code = f"{_OWN_CODE}from inside.supervise import try_nested as run; run()"
+    code = f"{_OWN_CODE}from inside.room import trial as run; run()"
     return kind != "limits" and kind in available() and _tried(kind, [sys.executable, "-I", "-S", "-c", code], True)
 
 

@@ -22,7 +22,7 @@ from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import environment, process_limit, start_mark
 from testing_crew.runner.inside.launch import VARIABLE
 from testing_crew.runner.inside.messages import receive, send
-from testing_crew.runner.inside.supervise import FOLDERS
+from testing_crew.runner.inside.room import FOLDERS
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import PLAINEST, Plan, Variation
 from testing_crew.runner.scratch import install_probe, remove
@@ -95,7 +95,7 @@ class Zygote:
         for name in box.STAND_INS:
             (self._folder / name).mkdir()
         launcher = self._folder / "probe" / "_testing_crew_zygote.py"
-        install_probe(launcher, "zygote")
+        install_probe(launcher, "start")
         placed = plan.place(self._place / "work")
         view = box.View(str(self._folder), plan.needed, str(placed.cwd), nested=nested, follow_parent=False)
         level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
@@ -105,12 +105,10 @@ class Zygote:
         settings = {
             "control": theirs.fileno(),
             "stage": "conftests" if plan.conftests else "session",
-            "shop": {
-                "level": level,
-                "place": str(self._place),
-                "covered": covered,
-                "disk_bytes": limits.disk_bytes,
-            },
+            "level": level,
+            "place": str(self._place),
+            "covered": covered,
+            "disk_bytes": limits.disk_bytes,
             "shared": shared,
             "arguments": list(placed.options),
         }
@@ -197,9 +195,7 @@ class Zygote:
         began = time.monotonic()
         try:
             answer = self._ask(order, order["limits"]["wall_seconds"] + _GRACE_SECONDS)
-        except Refused:  # the test took its own grandparent with it, as it can where nothing lies between them
-            return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
-        if "supervisor" in answer:
+        except Refused:  # the test took its own parent with it, as it can where nothing lies between them
             return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
         if "error" in answer:
             raise Refused(f"a warm run could not be set up ({answer['error']})")

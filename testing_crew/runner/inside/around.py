@@ -1,4 +1,4 @@
-"""What a supervisor sees around it, and clears away: processes, their memory, folders. Standard library only.
+"""What a zygote sees around a run, and clears away: processes, their memory, folders. Standard library only.
 
 PYTEST_DONT_REWRITE
 """
@@ -52,26 +52,21 @@ def read_plain(path: str, most_bytes: int) -> str | None:
         os.close(descriptor)
 
 
-def processes() -> list[str]:
-    """The numbers of all processes in view."""
-    return [name for name in os.listdir("/proc") if name.isdigit()]
+def processes(proc: str = "/proc") -> list[str]:
+    """The numbers of all processes that ``proc`` shows."""
+    return [name for name in os.listdir(proc) if name.isdigit()]
 
 
-def count() -> int:
-    """How many processes are in view."""
-    return len(processes())
-
-
-def memory(*, exact: bool) -> int:
-    """Bytes of memory of all processes in view that are not files; pages that forks share count once where ``exact``."""
+def memory(proc: str, *, exact: bool) -> int:
+    """Bytes of memory of those processes that are not files; pages that forks share count once where ``exact``."""
     total = 0
-    for name in processes():
+    for name in processes(proc):
         with contextlib.suppress(OSError, ValueError, IndexError):
             if exact:
-                with open(f"/proc/{name}/smaps_rollup") as file:
+                with open(f"{proc}/{name}/smaps_rollup") as file:
                     total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_Anon:"))
             else:
-                with open(f"/proc/{name}/statm") as file:
+                with open(f"{proc}/{name}/statm") as file:
                     fields = file.read().split()
                 total += (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
     return total

@@ -18,7 +18,7 @@ RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 REMOUNT, BIND, REC, PRIVATE = 32, 4096, 16384, 1 << 18
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECUREBITS, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 28, 36, 38
 _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 47, 2
-_CAP_SETPCAP, _CAP_SYS_ADMIN = 8, 21
+_CAP_SETPCAP, _CAP_SYS_CHROOT, _CAP_SYS_ADMIN = 8, 18, 21
 _NO_ROOT_LOCKED = 3
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -49,6 +49,19 @@ def fork_first() -> int:
     return child
 
 
+def fork_into(pids: int) -> int:
+    """Fork a child into the process-id namespace that is open as ``pids``; asks for the kept privilege."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        call("setns", pids, NEWPID)  # for children only
+        child = os.fork()
+        if child:
+            call("setns", own, NEWPID)
+    finally:
+        os.close(own)
+    return child
+
+
 def new_namespaces(flags: int) -> None:
     """Move into a user namespace of our own, and into the others of ``flags``; user and group keep their numbers.
 
@@ -69,10 +82,10 @@ def drop_privilege() -> None:
 
 
 def keep_privilege() -> None:
-    """Let what will be executed have the capabilities that making namespaces and `drop_privilege` ask for."""
-    kept = 1 << _CAP_SYS_ADMIN | 1 << _CAP_SETPCAP
-    _set_capabilities(kept, kept)
-    for capability in (_CAP_SYS_ADMIN, _CAP_SETPCAP):
+    """Let what will be executed have the capabilities that making and entering namespaces and `drop_privilege` ask for."""
+    kept = (_CAP_SETPCAP, _CAP_SYS_CHROOT, _CAP_SYS_ADMIN)
+    _set_capabilities(*[sum(1 << capability for capability in kept)] * 2)
+    for capability in kept:
         call("prctl", _CAP_AMBIENT, _CAP_AMBIENT_RAISE, capability, 0, 0)
 
 

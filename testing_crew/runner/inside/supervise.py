@@ -1,9 +1,8 @@
 """One run of the warm runner: a child that is bounded and watched, and cleared away with everything that it started.
 
-The zygote forks a supervisor for each run, ahead of it where it can, and the supervisor forks the child that runs the tests.
-How far the child is kept apart is the ``level``: ``nested`` is namespaces of the run's own (its files in a small file system
-in memory, its processes numbered for themselves), so that nothing can outlive it; ``shared`` is the sandbox that the zygote
-stands in, cleared after each run; ``limits`` is neither. Standard library only, Linux only.
+How far the child is kept apart is the ``level``: ``nested`` is a room of its own (`room`), so that nothing can outlive it;
+``shared`` is the sandbox that the zygote stands in, cleared after each run; ``limits`` is neither. Standard library only,
+Linux only.
 PYTEST_DONT_REWRITE
 """
 
@@ -15,122 +14,85 @@ import os
 import select
 import signal
 import socket
-import stat
-import sys
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 from . import around, linux
 from .capped import Capped
 from .launch import bound
-from .messages import receive, send
+from .room import MOST_REPORT_BYTES, Room
 
-FOLDERS = ("work", "home", "tmp", "slash-tmp", "shm")
 MODULES = ".modules"  # beside the report: the modules that a run had at its end
-MOST_REPORT_BYTES = 64 * 2**20
-_MOST_FILES = 65_536
 _LOOK_SECONDS = 0.04
 _POLL_SECONDS = 0.004
 
 
-def supervise(control: socket.socket, shop: dict[str, Any], taken: int) -> dict[str, Any]:
-    """The life of a supervisor, in a fork of the zygote: make ready, await an order, have it run, answer, end.
+class Run:
+    """What the zygote knows of the run that goes on. ``room`` is there at level ``nested``."""
 
-    ``shop`` says what all runs here have in common: ``level``, ``place``, ``covered``, ``disk_bytes``. A byte is written to
-    ``taken`` when there is an order. Returns only in the child that is to run the tests: its order.
-    """
-    try:
-        run = _Run(control, shop)
-        fault = ""
-    except Exception as error:  # told to the other side, which runs cold in its place
-        fault = f"{type(error).__name__}: {error}"
-    order = receive(control)
-    if order is None:
-        os._exit(0)
-    os.write(taken, b"x")
-    os.close(taken)
-    answer: dict[str, Any] = {"error": fault}
-    if not fault:
-        try:
-            if run.fork(order):
-                return order
-            answer = run.follow()
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-    with contextlib.suppress(OSError):
-        send(control, answer)
-    os._exit(0)
-
-
-class _Run:
-    """What a supervisor knows of its run."""
-
-    def __init__(self, control: socket.socket, shop: dict[str, Any]) -> None:
-        linux.die_with_parent()
+    def __init__(self, control: socket.socket, order: dict[str, Any], level: str, room: Room | None) -> None:
         self.control = control
-        self.level: str = shop["level"]
-        self.place: str = shop["place"]
-        self.ended: tuple[int, Any] | None = None
-        if self.level == "nested":
-            _enter(self.place, shop["disk_bytes"], shop["covered"])
-        elif self.level == "limits":
-            linux.adopt_orphans()
-        for name in FOLDERS:
-            os.makedirs(os.path.join(self.place, name), exist_ok=True)
-
-    def fork(self, order: dict[str, Any]) -> bool:
-        """Fork the child; True in it, ready to run the tests."""
         self.order = order
+        self.level = level
+        self.room = room
         self.limits: dict[str, Any] = order["limits"]
-        self._furnish()
-        self.others = around.count()
-        reading, writing = os.pipe()
-        self.reading = reading
+        self.proc = room.processes if room else "/proc"
+        if room:
+            order["settings"]["report"] = os.path.join(room.report_folder, "report.json")
+        self.ended: tuple[int, Any] | None = None
+
+    def fork(self) -> bool:
+        """Fork the child; True in it, ready to run the tests."""
+        self.others = len(around.processes(self.proc))
+        self.reading, writing = os.pipe()
         self.began = time.monotonic()
-        self.child = os.fork()
+        self.child = self.room.fork() if self.room else os.fork()
         if self.child:
             os.close(writing)
             return False
         try:
-            os.close(reading)
+            os.close(self.reading)
             self._become(writing)
         except BaseException as error:
             os.write(writing, f"the run could not be set up: {error!r}\n".encode())
             os._exit(70)
         return True
 
-    def _furnish(self) -> None:
-        folder = os.path.dirname(self.order["settings"]["report"])
-        os.mkdir(folder)
-        if self.level == "nested":  # room for the report when the run has filled its own
-            linux.mount("tmpfs", folder, "tmpfs", linux.NOSUID | linux.NODEV, f"size={2 * MOST_REPORT_BYTES},mode=700")
-        for relative, data in self.order["files"].items():
-            path = os.path.join(self.place, "work", *relative.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(base64.b64decode(data))
-
     def _become(self, output: int) -> None:
+        linux.die_with_parent()
         os.setsid()
         _take_over(output)
         os.close(self.control.detach())
+        if self.room:
+            self.room.enter()
+        else:
+            os.mkdir(os.path.dirname(self.order["settings"]["report"]))
+        for relative, data in self.order["files"].items():
+            path = os.path.join(self.order["place"], "work", *relative.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(base64.b64decode(data))
         bound(self.limits)
-        if self.level == "nested":
+        if self.room:
             linux.drop_privilege()
         linux.set_readable(True)
         os.chdir(self.order["cwd"])
 
-    # -- in the supervisor --------------------------------------------------------------------------------------------
+    # -- in the parent ------------------------------------------------------------------------------------------------
 
     def follow(self) -> dict[str, Any]:
         """Wait for the child's end, or make one, and say how it went."""
         kept = Capped(self.limits["output_bytes"])
-        over = self._watch(kept)
-        seconds = time.monotonic() - self.began
-        usage = self._end()
-        _drain(self.reading, kept)
-        status, used = usage
+        try:
+            over = self._watch(kept)
+            seconds = time.monotonic() - self.began
+        finally:
+            status, used = self._end()
+            _drain(self.reading, kept)
+            os.close(self.reading)
         report = self.order["settings"]["report"]
+        if self.room:
+            report = os.path.join(self.room.reports, os.path.basename(report))
         return {
             "exit_code": os.waitstatus_to_exitcode(status),
             "output": kept.text(),
@@ -149,118 +111,65 @@ class _Run:
         look = self.began + _LOOK_SECONDS
         watched: list[Any] = [self.reading, self.control]
         step = _POLL_SECONDS
+        ending = None
         with contextlib.suppress(AttributeError, OSError):  # an old kernel: polled
-            watched.append(os.pidfd_open(self.child))
+            ending = os.pidfd_open(self.child)
+            watched.append(ending)
             step = _LOOK_SECONDS
-        while True:
-            now = time.monotonic()
-            if now >= deadline:
-                return "wall"
-            ready = select.select(watched, [], [], min(step, deadline - now))[0]
-            if self.reading in ready:
-                data = os.read(self.reading, 65_536)
-                kept.feed(data)
-                if not data:
-                    watched.remove(self.reading)
-            if self.control in ready:  # nobody waits for the answer any more
-                self._end()
-                os._exit(1)
-            if self._has_ended():
-                return ""
-            if now >= look:
-                over = self._over()
-                if over:
-                    return over
-                look = time.monotonic() + _LOOK_SECONDS
+        try:
+            while True:
+                now = time.monotonic()
+                if now >= deadline:
+                    return "wall"
+                ready = select.select(watched, [], [], min(step, deadline - now))[0]
+                if self.reading in ready:
+                    data = os.read(self.reading, 65_536)
+                    kept.feed(data)
+                    if not data:
+                        watched.remove(self.reading)
+                if self.control in ready:  # nobody waits for the answer any more
+                    self._end()
+                    os._exit(1)
+                if self._has_ended():
+                    return ""
+                if now >= look:
+                    over = self._over()
+                    if over:
+                        return over
+                    look = time.monotonic() + _LOOK_SECONDS
+        finally:
+            if ending is not None:
+                os.close(ending)
 
     def _over(self) -> str:
         """The limit that all processes of the run together have passed; the kernel's own limits know single processes."""
         if self.level == "limits":
             return ""
-        running = around.count() - self.others
+        running = len(around.processes(self.proc)) - self.others
         if running > self.limits["processes"]:
             return "processes"
-        if running > 1 and around.memory(exact=False) > self.limits["memory_bytes"] < around.memory(exact=True):
+        most = self.limits["memory_bytes"]
+        if running > 1 and around.memory(self.proc, exact=False) > most < around.memory(self.proc, exact=True):
             return "memory"
         return ""
 
     def _has_ended(self) -> bool:
-        """Whether the child has; orphans that came to us are reaped on the way."""
-        if self.level != "nested":
-            return os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        while self.ended is None:
-            ended, status, usage = os.wait4(-1, os.WNOHANG)
-            if not ended:
-                return False
-            if ended == self.child:
-                self.ended = status, usage
-        return True
+        return os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _end(self) -> tuple[int, Any]:
         """Kill whatever is left of the run; the status and the usage of the child."""
-        if self.level == "nested":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)  # all of the namespace whose first process we are
-            with contextlib.suppress(ChildProcessError):
-                while True:
-                    ended, status, usage = os.wait4(-1, 0)
-                    if ended == self.child:
-                        self.ended = status, usage
-            assert self.ended is not None
-            return self.ended
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.child, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):  # before it has a group of its own
-            os.kill(self.child, signal.SIGKILL)
-        _, status, usage = os.wait4(self.child, 0)
-        if self.level == "limits":
-            around.kill_descendants()
-        return status, usage
-
-
-def _enter(place: str, disk_bytes: int, covered: dict[str, str]) -> None:
-    """Move into namespaces of our own, in which ``place`` is new and empty and only our own processes are to be seen.
-
-    ``covered`` maps a folder of ``place`` to the one that it stands for in there.
-    """
-    linux.call("unshare", linux.NEWNS | linux.NEWIPC)
-    options = f"size={disk_bytes},nr_inodes={_MOST_FILES},mode=700"
-    linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, options)
-    for name in covered:
-        os.mkdir(os.path.join(place, name))
-    for name, target in covered.items():
-        _cover(target, os.path.join(place, name))
-    linux.mount("proc", "/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC | linux.RDONLY)
-
-
-def _cover(target: str, source: str) -> None:
-    """Put ``source`` in the place of ``target``, and what was mounted in there back into it."""
-    held = [(os.open(os.path.join(target, name), os.O_PATH), name) for name in os.listdir(target)]
-    linux.mount(source, target, None, linux.BIND)
-    for descriptor, name in held:
-        path = os.path.join(target, name)
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            os.mkdir(path)
-        else:
-            os.close(os.open(path, os.O_CREAT))
-        linux.mount(f"/proc/self/fd/{descriptor}", path, None, linux.BIND | linux.REC)
-        os.close(descriptor)
-
-
-def try_nested() -> NoReturn:
-    """Whether all this works here: exit status 7 when it does. The last argument is a folder with a folder ``run``."""
-    place = os.path.join(sys.argv[-1], "run")
-    for _ in range(2):  # one run after the other
-        first = linux.fork_first()
-        if not first:
-            _enter(place, 2**20, {"slash-tmp": "/tmp"})
-            with open(os.path.join(place, "slash-tmp", "x"), "w") as file:
-                file.write("x")
-            alone = around.processes() == ["1"]
-            linux.drop_privilege()
-            os._exit(7 if alone else 1)
-        status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
-    os._exit(status)
+        if self.ended is None:
+            if self.room:
+                self.room.kill()
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.child, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # before it has a group of its own
+                    os.kill(self.child, signal.SIGKILL)
+            self.ended = os.wait4(self.child, 0)[1:]
+            if self.level == "limits":
+                around.kill_descendants()
+        return self.ended
 
 
 def _take_over(output: int) -> None:

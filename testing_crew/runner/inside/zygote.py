@@ -30,10 +30,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from . import around, lines, linux, supervise
-from .launch import VARIABLE, hear_interrupts
+from . import around, lines, linux
 from .messages import receive, send
 from .plugin import Probe
+from .room import Rooms
+from .supervise import MODULES, Run
 
 _EARLY = ("coverage", "coverage.control", "coverage.jsonreport", "coverage.sqldata", "pdb", "faulthandler")
 
@@ -45,11 +46,11 @@ class _Zygote:
     ``conftest.py``, for a test file that stands below some.
     """
 
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+    def __init__(self, control: socket.socket, rooms: Rooms | None, settings: dict[str, Any]) -> None:
         self.control = control
+        self.rooms = rooms
         self.stage: str = settings["stage"]
-        self.shop: dict[str, Any] = settings["shop"]
-        self.level: str = self.shop["level"]
+        self.level: str = settings["level"]
         self.shared: list[str] = settings["shared"]
         self.order: dict[str, Any] | None = None
         self.probe = Probe()
@@ -107,39 +108,39 @@ class _Zygote:
         return order
 
     def _fork_run(self) -> dict[str, Any] | None:
-        """Fork a supervisor. The order in its child; None in the zygote, when the next supervisor can be made ready."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        taken, taking = os.pipe()
-        nested = self.shop["level"] == "nested"
-        supervisor = linux.fork_first() if nested else os.fork()
-        if not supervisor:
-            os.close(taken)
-            self.order = supervise.supervise(self.control, self.shop, taking)
-            _make_ready(self.order)
-            return self.order
-        os.close(taking)
-        is_taken = os.read(taken, 1)
-        os.close(taken)
-        if not is_taken:  # it has ended: the other side is gone
+        """Have one order fulfilled. None in the parent, when it has been; the order in the child that is to fulfil it."""
+        room, fault = None, ""
+        try:
+            room = self.rooms.take() if self.rooms else None
+        except OSError as error:
+            fault = str(error)
+        order = receive(self.control)
+        if order is None:
             os._exit(0)
-        if nested:  # its end is not waited for: there is nothing that it could leave behind
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+        if fault:  # told to the other side, which runs cold in its place
+            send(self.control, {"error": fault})
+            os._exit(1)
+        run = Run(self.control, order, self.level, room)
+        if run.fork():
+            _make_ready(order)
+            self.order = order
+            return order
+        answer = run.follow()
+        if self.rooms:
+            self.rooms.prepare()
+        send(self.control, answer)
+        if room:
+            room.leave()
         else:
-            self._clear_up(supervisor)
+            self._clear_up()
         return None
 
-    def _clear_up(self, supervisor: int) -> None:
-        _, status = os.waitpid(supervisor, 0)
+    def _clear_up(self) -> None:
         if self.level == "shared":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, 9)  # all in this process namespace but its first process and us
         else:
             around.kill_descendants()
-        if status:  # the run took its supervisor along, which nobody else can tell
-            send(self.control, {"supervisor": "died"})
         around.clear(self.shared)
 
 
@@ -186,7 +187,7 @@ def _make_ready(order: dict[str, Any]) -> None:
 def _leave(order: dict[str, Any], code: int) -> NoReturn:
     """End as an interpreter ends (threads awaited, exit hooks run), but for the taking apart of every module."""
     if order.get("learn"):
-        with open(order["settings"]["report"] + supervise.MODULES, "w") as file:
+        with open(order["settings"]["report"] + MODULES, "w") as file:
             json.dump(sorted(sys.modules), file)
     try:
         threading._shutdown()  # type: ignore[attr-defined]
@@ -201,16 +202,9 @@ def _leave(order: dict[str, Any], code: int) -> NoReturn:
     os._exit(code)
 
 
-def main() -> None:
-    """Become a zygote: the control socket's number, the place in the sandbox and pytest's arguments are in the settings."""
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
-    with open(os.environ.pop(VARIABLE), encoding="utf-8") as file:
-        settings = json.load(file)
-    linux.set_readable(False)
-    hear_interrupts()
-    control = socket.socket(fileno=settings["control"])
-    zygote = _Zygote(control, settings)
+def serve(control: socket.socket, rooms: Rooms | None, settings: dict[str, Any]) -> NoReturn:
+    """Be a zygote until the other side of ``control`` is gone, or in its child the whole of one run."""
+    zygote = _Zygote(control, rooms, settings)
     try:
         code = int(pytest.main(settings["arguments"], plugins=[zygote, zygote.probe]))
     except SystemExit as left:
