@@ -67,7 +67,7 @@ class Gate:
         first = self.runner.execute(plan)
         _, reasons = judge(plan.code, plan.tests, first.run)
         if failed is not None:
-            reasons = (*reasons, *dropped(failed, plan.tests))
+            reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
         suspicious = suspects(plan.code, plan.tests)
         if not first.run.passed:
             return Judgement(first.run, False, reasons, suspects=suspicious)

@@ -3,7 +3,7 @@
 The checks of both files are counted, not matched with one another: a repair may rename, merge, split and move tests, mend
 their inputs and turn an expected value into an expected exception. What it may not do is check less.
 
-The reasons, for machines: ``drops_tests``, ``drops_assertions``, ``weakens_assertions``.
+The reasons, for machines: ``drops_tests``, ``drops_assertions``, ``weakens_assertions``; ``unreadable`` (see `gate_text`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from testing_crew.runner.gate_weight import Tally, real
 
 
 def dropped(failed: str, repaired: str) -> Iterator[str]:
-    """What is wrong with ``repaired`` as a repair of ``failed``, each reason at most once; nothing if one does not parse."""
+    """What is wrong with ``repaired`` as a repair of ``failed``, each reason at most once.
+
+    Nothing is wrong where ``failed`` cannot be read.
+    """
     try:
-        before, after = File(read(failed)), File(read(repaired))
-        was, now = before.tally(frozenset()), after.tally(frozenset(before.tests))
+        before = File(read(failed))
+        was = before.tally(frozenset())
     except UNREADABLE:
+        return
+    try:
+        now = File(read(repaired)).tally(frozenset(before.tests))
+    except UNREADABLE:
+        yield "unreadable"
         return
     flipped = _flipped(was, now)
     now["strong"] -= flipped

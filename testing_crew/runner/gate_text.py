@@ -9,6 +9,7 @@ than the one read here), ``redefines_target``, ``stubs_module``, ``patches_targe
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ MOST_CHARACTERS = 1_000_000
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
 """What `read` raises, and what looking at a tree that is nested too deep may raise."""
 
+_TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
 _COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
 _BLANK = re.compile(r"[ \t\f]*(?:#|$)")
 _READ_AS_IT_IS = re.compile(r"utf-?8(-.*)?|(us-)?ascii")  # `utf-8-unix` and its like are UTF-8 to Python
@@ -66,6 +68,9 @@ def read(tests: str) -> ast.Module:
             break
         if not _BLANK.match(line):
             break
+    for _ in range(_TRIES):
+        with contextlib.suppress(SystemError):
+            return ast.parse(text)
     return ast.parse(text)
 
 

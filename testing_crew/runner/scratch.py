@@ -6,14 +6,16 @@ import contextlib
 import os
 import secrets
 import shutil
-import stat
-import subprocess
 import tempfile
+import time
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
+from testing_crew.runner.inside.around import remove
 from testing_crew.runner.sandbox import STAND_INS
 
+_PREFIX = "tcrew-"
 PROBE_PACKAGE = "_testing_crew_probe"
 
 
@@ -26,24 +28,59 @@ def install_probe(launcher: Path, module: str) -> None:
     launcher.write_text(f"from {PROBE_PACKAGE}.{module} import main\n\nraise SystemExit(main())\n")
 
 
-def remove(folder: Path) -> None:
-    """Remove ``folder``, read-only folders in it and very deep ones too."""
+class Folder:
+    """A private folder in the temp folder, until `remove`.
+
+    It is locked while this process lives, so that the next one can tell, and remove, what a killed one left behind.
+    """
+
+    def __init__(self) -> None:
+        _sweep()
+        self.path = Path(os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX)))
+        self._lock = _locked(self.path)
+
+    def remove(self) -> None:
+        """Remove everything, whatever the run did to it. May be called twice."""
+        remove(str(self.path))
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+@lru_cache(maxsize=1)
+def _sweep() -> None:
+    """Remove the folders of ours that nobody holds any more; once in a process."""
     with contextlib.suppress(OSError):
-        folder.chmod(stat.S_IRWXU)
-    with contextlib.suppress(RecursionError):  # thousands of folders deep
-        for place, names, _ in os.walk(folder):
-            for name in names:
-                inner = Path(place) / name
-                with contextlib.suppress(OSError):
-                    if not inner.is_symlink():
-                        inner.chmod(stat.S_IRWXU)
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists() and os.name == "posix":
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], capture_output=True, check=False)
-        subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
+        for entry in list(os.scandir(tempfile.gettempdir())):
+            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False) and _is_old(entry):
+                lock = _locked(Path(entry.path))
+                if lock is not None:
+                    remove(entry.path)
+                    os.close(lock)
 
 
-class Scratch:
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    """Whether it is ours and was made before this minute: a new one may be about to be locked."""
+    found = entry.stat(follow_symlinks=False)
+    return found.st_uid == getattr(os, "getuid", lambda: 0)() and time.time() - found.st_mtime > 60
+
+
+def _locked(folder: Path) -> int | None:
+    """An open, locked ``folder``; None when another process has the lock, and on systems without such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+class Scratch(Folder):
     """A context manager: ``work`` holds the tests, ``home`` and ``tmp`` are the child's HOME and TMPDIR.
 
     ``launcher`` starts pytest with our plugin, and
@@ -51,7 +88,7 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self.path = Path(os.path.realpath(tempfile.mkdtemp(prefix="tcrew-")))
+        super().__init__()
         self.work = self.path / "work"
         self.home = self.path / "home"
         self.tmp = self.path / "tmp"
@@ -73,10 +110,6 @@ class Scratch:
         path = self.work.joinpath(*relative.split("/"))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-    def remove(self) -> None:
-        """Remove everything, whatever the run did to it."""
-        remove(self.path)
 
     def __enter__(self) -> Scratch:
         return self

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Hashable
 from dataclasses import asdict, replace
@@ -25,7 +24,7 @@ from testing_crew.runner.inside.messages import receive, send
 from testing_crew.runner.inside.room import FOLDERS
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import PLAINEST, Plan, Variation
-from testing_crew.runner.scratch import install_probe, remove
+from testing_crew.runner.scratch import Folder, install_probe
 from testing_crew.runner.verdict import Ending, read_report
 
 TESTED_PYTEST = ((8, 0), (9, 2))  # the first and the last whose insides the zygote was tried with
@@ -80,7 +79,9 @@ class Zygote:
     def __init__(self, plan: Plan, hash_seed: int, kind: box.Kind, limits: Limits, *, nested: bool) -> None:
         self.kind = kind
         self.alive = True
-        self._folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="tcrew-")))
+        self._nested = nested
+        self._scratch = Folder()
+        self._folder = self._scratch.path
         self._place = self._folder / "run"
         try:
             self._start(plan, hash_seed, limits, nested)
@@ -195,7 +196,10 @@ class Zygote:
         began = time.monotonic()
         try:
             answer = self._ask(order, order["limits"]["wall_seconds"] + _GRACE_SECONDS)
-        except Refused:  # the test took its own parent with it, as it can where nothing lies between them
+        except Refused:
+            if self._nested:
+                raise
+            # The test took its own parent with it, as it can where nothing lies between them.
             return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
         if "error" in answer:
             raise Refused(f"a warm run could not be set up ({answer['error']})")
@@ -234,7 +238,7 @@ class Zygote:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
-        remove(self._folder)
+        self._scratch.remove()
 
 
 _ENDED = Ending(-9, "", 0, "", 0.0, True, None, None, None)

@@ -20,11 +20,19 @@ def clear(folders: list[str]) -> None:
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)
         for path in [os.path.join(folder, name) for name in _names(folder)]:
-            try:
-                shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-            except (OSError, RecursionError):
-                for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-                    subprocess.run([*command, "--", path], capture_output=True, check=False)
+            remove(path)
+
+
+def remove(path: str) -> None:
+    """Remove a file, or a folder with all that is in it, as `clear` does; one that is not there is no error."""
+    try:
+        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            with contextlib.suppress(OSError):  # no such program
+                subprocess.run([*command, "--", path], capture_output=True, check=False)
 
 
 def _names(folder: str) -> list[str]:

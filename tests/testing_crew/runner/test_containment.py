@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
@@ -240,6 +241,26 @@ def test_scratch_goes_whatever_is_in_it() -> None:
         locked.parent.chmod(0o500)
         place = scratch.path
     assert not place.exists()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    make = "from testing_crew.runner.scratch import Scratch; import os, signal; print(Scratch().path, flush=True); "
+    ended = subprocess.run(
+        [sys.executable, "-c", make + "os.kill(os.getpid(), signal.SIGKILL)"], capture_output=True, text=True
+    )
+    left = Path(ended.stdout.strip())
+    with subprocess.Popen([sys.executable, "-c", make + "input()"], stdin=PIPE, stdout=PIPE, text=True) as living:
+        assert living.stdout
+        held = Path(living.stdout.readline().strip())
+        stranger = tmp_path / "tcrew"
+        stranger.mkdir()
+        for folder in (left, held, stranger):
+            assert folder.is_dir()
+            os.utime(folder, (0, 0))
+        subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
+        assert [folder.exists() for folder in (left, held, stranger)] == [False, True, True]
+        living.communicate("\n")
 
 
 def test_capped_keeps_head_and_tail() -> None:

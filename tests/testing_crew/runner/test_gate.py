@@ -92,7 +92,7 @@ def code(unit: str | None) -> CodeUnderTest:
 )
 def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
     with Runner(Limits(wall_seconds=30), warm=request.param) as runner:
-        yield Gate(runner, repeats=20 if request.param else 6, mutants=None if request.param else 6)
+        yield Gate(runner, repeats=20 if request.param else 5, mutants=None if request.param else 6)
 
 
 def test_an_honest_file_is_accepted(gate: Gate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
@@ -206,6 +207,24 @@ def test_a_run_that_takes_the_prepared_process_along_costs_no_later_run(project:
         assert runner.run(project.code(), killer).verdict == "crashed"
         run = runner.run(project.code(), GOOD)
         assert (run.verdict, run.warm) == ("passed", True), run.sandbox
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_prepared_processes_that_die_cost_no_run(project: Project, which: int) -> None:
+    with Runner(Limits(wall_seconds=60), workers=1) as runner:
+        for _ in range(2):
+            assert runner.run(project.code(), GOOD).warm
+            if len(prepared := _prepared(os.getpid())) > which:
+                os.kill(prepared[which], signal.SIGKILL)
+            run = runner.run(project.code(), GOOD)
+            assert run.verdict == "passed", run.log
+
+
+def _prepared(pid: int) -> list[int]:
+    """The processes below ``pid`` that runs come from (the sandbox, what forks, what makes rooms), the oldest first."""
+    children = [int(n) for task in Path(f"/proc/{pid}/task").iterdir() for n in (task / "children").read_text().split()]
+    below = [found for child in children for found in (child, *_prepared(child))]
+    return sorted(n for n in below if Path(f"/proc/{n}/cmdline").read_bytes().count(b"_testing_crew_zygote.py"))
 
 
 TOGETHER = {

@@ -59,6 +59,7 @@ def make_runner(way: str, limits: Limits) -> Runner:
 
 
 _JUDGING: dict[Limits, Runner] = {}
+_JUDGED: dict[str, bool] = {}
 
 
 def _judging(limits: Limits) -> Runner:
@@ -66,13 +67,18 @@ def _judging(limits: Limits) -> Runner:
     return _JUDGING.setdefault(limits, Runner(limits))
 
 
-def gate(runner: Runner, project: Project, text: str, run: PytestRun) -> bool:
-    """The gate's word on ``text``: first what the text and ``run`` say, for that is all that most of them need."""
+def gate(runner: Runner, project: Project, case: str, text: str, run: PytestRun) -> bool:
+    """The gate's word on ``text``: first what the text and ``run`` say, for that is all that most of them need.
+
+    The rest of it does not depend on ``run``, and is asked once for each ``case``.
+    """
     began = time.monotonic()
     accepted, _ = judge(project.code(), text, run)
     assert time.monotonic() - began < GATE_SECONDS
-    whole = Gate(_judging(runner.limits), repeats=4, mutants=12)
-    return accepted and whole.judge(plan_text(project.code(), text)).accepted
+    if accepted and case not in _JUDGED:
+        whole = Gate(_judging(runner.limits), repeats=4, mutants=12)
+        _JUDGED[case] = whole.judge(plan_text(project.code(), text)).accepted
+    return accepted and _JUDGED[case]
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class World:
     @cached_property
     def accepted(self) -> bool:
         """Whether the gate accepts the file."""
-        return gate(self.runner, self.project, self.text, self.run)
+        return gate(self.runner, self.project, self.case.text, self.text, self.run)
 
     def check(self) -> None:
         """What holds after every case, then what holds after this one."""
