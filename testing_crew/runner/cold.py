@@ -37,6 +37,7 @@ def run_cold(
             **variation.settings(plan, placed, str(scratch.report)),
             "limits": {**asdict(limits), "process_limit": process_limit(limits.processes, kind)},
             "die_with_parent": kind == "limits",
+            "alone": kind != "limits",
             "started": started,
         }
         settings_file = scratch.report.parent / "settings.json"
@@ -56,12 +57,12 @@ def run_cold(
             limits.output_bytes,
             mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
         )
-        cpu_seconds, peak_bytes = _usage(f"{scratch.report}{USAGE}")
+        cpu_seconds, peak_bytes, over = _usage(f"{scratch.report}{USAGE}")
         ending = Ending(
             exit_code=finished.exit_code,
             output=finished.output.replace(started, "", 1),
             cut_bytes=finished.cut_bytes,
-            over="wall" if finished.timed_out else "",
+            over="wall" if finished.timed_out else over,
             seconds=finished.seconds,
             started=started in finished.output,
             report=read_plain(str(scratch.report), MOST_REPORT_BYTES),
@@ -113,9 +114,9 @@ def start_mark() -> str:
     return f"<{secrets.token_hex(16)}>\n"
 
 
-def _usage(note: str) -> tuple[float | None, int | None]:
+def _usage(note: str) -> tuple[float | None, int | None, str]:
     try:
-        cpu_seconds, peak_bytes = json.loads(read_plain(note, 1000) or "")
-        return float(cpu_seconds), int(peak_bytes)
+        cpu_seconds, peak_bytes, over = json.loads(read_plain(note, 1000) or "")
+        return float(cpu_seconds), int(peak_bytes), over if over in ("processes", "memory") else ""
     except (ValueError, TypeError, OverflowError, RecursionError):
-        return None, None
+        return None, None, ""

@@ -87,9 +87,14 @@ class Gate:
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
     def _without_target(self, plan: Plan, source: str) -> tuple[str, ...]:
-        """A file that passes against functions that only raise does not use them, or lies about its tests."""
-        run = self.runner.execute(plan, Variation(measure=False, source=source, stop_first=True)).run
-        return ("passes_without_target",) if run.passed else ()
+        """A file that passes against functions that only raise does not use them, or lies about its tests.
+
+        One that does not pass against the target's own text, loaded as a mutant is, looks at how it is run.
+        """
+        if self.runner.execute(plan, Variation(measure=False, source=source, stop_first=True)).run.passed:
+            return ("passes_without_target",)
+        same = self.runner.execute(plan, Variation(measure=False, source=plan.code.source)).run
+        return () if same.passed else ("notices_mutation",)
 
     def _repeat(self, plan: Plan, until: float | None, tell: Progress | None) -> Stability:
         """The first run counts as one; the others are shuffled, under two hash seeds, and the last is plain and cold."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from testing_crew.runner.warm import Refused, Zygote
+
+RETRY_SECONDS = 300.0  # a start that failed may have failed for want of memory, or of time
 
 
 class Pool:
@@ -19,7 +22,7 @@ class Pool:
         self._idle: OrderedDict[int, tuple[Hashable, Zygote]] = OrderedDict()
         self._room = threading.BoundedSemaphore(workers)
         self._lock = threading.Lock()
-        self._refused: dict[Hashable, str] = {}
+        self._refused: dict[Hashable, tuple[str, float]] = {}
         self._owner = os.getpid()
         self._closed = False
 
@@ -44,13 +47,14 @@ class Pool:
                 if kept == mould:
                     del self._idle[number]
                     return zygote
-            if mould in self._refused:
-                raise Refused(self._refused[mould])
+            why, when = self._refused.get(mould, ("", 0.0))
+            if why and time.monotonic() < when + RETRY_SECONDS:
+                raise Refused(why)
         try:
             return make()
         except Refused as refused:
             with self._lock:
-                self._refused[mould] = str(refused)
+                self._refused[mould] = str(refused), time.monotonic()
             raise
 
     def _give_back(self, mould: Hashable, zygote: Zygote) -> None:

@@ -70,7 +70,7 @@ def run_child(
         _kill_session(child)
         child.wait()
         if mark:
-            _kill_marked(mark)
+            kill_marked(mark)
     seconds = time.monotonic() - began
     reader.join(_GRACE)  # a descendant beyond reach may hold the pipe open: its output is not waited for
     if not reader.is_alive():
@@ -99,7 +99,7 @@ def _kill_session(child: subprocess.Popen[bytes]) -> None:
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
 
 
-def _kill_marked(mark: str) -> None:
+def kill_marked(mark: str) -> None:
     """Kill every process that carries ``mark`` in its environment, until a look around finds none."""
     wanted = mark.encode()
     for _ in range(50):

@@ -50,8 +50,8 @@ class Folder:
 @lru_cache(maxsize=1)
 def _sweep() -> None:
     """Remove the folders of ours that nobody holds any more; once in a process."""
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(tempfile.gettempdir())):
+    for entry in list(os.scandir(tempfile.gettempdir())):
+        with contextlib.suppress(OSError):  # another one removes it
             if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False) and _is_old(entry):
                 lock = _locked(Path(entry.path))
                 if lock is not None:

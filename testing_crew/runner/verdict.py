@@ -16,7 +16,7 @@ from testing_crew.runner.limits import Limits
 from trace_logger.records import CaseResult, Coverage, Verdict
 
 _USAGE_ERROR, _INTERNAL_ERROR = 4, 3
-_MEMORY_SHARE = 0.75  # a process that died at this share of its allowance is taken to have died of it
+_SHARE = 0.75  # a process that died at this share of its allowance is taken to have died of it
 
 
 class MutantReport(BaseModel):
@@ -110,14 +110,14 @@ def _out_of_time(ending: Ending, limits: Limits) -> bool:
     if ending.cpu_seconds is None:
         return killer == getattr(signal, "SIGXCPU", -1)
     # A test may send itself the signal; and the kernel's clock of a limit is a little coarser than that of the usage.
-    return killer in (9, getattr(signal, "SIGXCPU", -1)) and ending.cpu_seconds >= limits.cpu_seconds - 0.1
+    return killer in (9, getattr(signal, "SIGXCPU", -1)) and ending.cpu_seconds >= _SHARE * limits.cpu_seconds
 
 
 def _out_of_memory(ending: Ending, report: Report | None, limits: Limits) -> bool:
     if report and (report.internal == "MemoryError" or any(c.exception == "MemoryError" for c in report.cases)):
         return True
     died = report is None and _signal(ending.exit_code) in (6, 7, 9, 11)
-    return died and ending.peak_bytes is not None and ending.peak_bytes >= _MEMORY_SHARE * limits.memory_bytes
+    return died and ending.peak_bytes is not None and ending.peak_bytes >= _SHARE * limits.memory_bytes
 
 
 def _of_cases(exit_code: int, report: Report | None) -> Verdict:

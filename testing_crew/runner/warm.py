@@ -24,6 +24,7 @@ from testing_crew.runner.inside.messages import receive, send
 from testing_crew.runner.inside.room import FOLDERS
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import PLAINEST, Plan, Variation
+from testing_crew.runner.process import kill_marked
 from testing_crew.runner.scratch import Folder, install_probe
 from testing_crew.runner.verdict import Ending, read_report
 
@@ -101,7 +102,7 @@ class Zygote:
         view = box.View(str(self._folder), plan.needed, str(placed.cwd), nested=nested, follow_parent=False)
         level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
         covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
-        shared = [str(self._place), *(covered.values() if level == "shared" else [])]
+        shared = [str(self._place), *([str(self._folder), *covered.values()] if level == "shared" else [])]
         self._control, theirs = socket.socketpair()
         settings = {
             "control": theirs.fileno(),
@@ -111,6 +112,7 @@ class Zygote:
             "covered": covered,
             "disk_bytes": limits.disk_bytes,
             "shared": shared,
+            "kept": [str(self._folder / name) for name in ("probe", "run", "settings.json", "log", *box.STAND_INS)],
             "arguments": list(placed.options),
         }
         settings_file = self._folder / "settings.json"
@@ -201,9 +203,12 @@ class Zygote:
                 raise
             # The test took its own parent with it, as it can where nothing lies between them.
             return replace(_ENDED, seconds=time.monotonic() - began), self._place / "work"
-        if "error" in answer:
-            raise Refused(f"a warm run could not be set up ({answer['error']})")
-        return _ending(answer, order), self._place / "work"
+        ending = _ending(answer, order)
+        if "error" in answer or not ending.started:
+            said = answer.get("error") or " ".join(ending.output.split()) or "no word why"
+            raise Refused(f"a warm run could not be set up ({said})")
+        self.alive = not answer["spent"] or self.kind == "limits"
+        return ending, self._place / "work"
 
     def _order(
         self, plan: Plan, variation: Variation, limits: Limits, files: Any, *, learn: bool = False
@@ -238,6 +243,8 @@ class Zygote:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
+        if self.kind == "limits" and sys.platform == "linux":
+            kill_marked(f"HOME={self._place / 'home'}")
         self._scratch.remove()
 
 

@@ -12,15 +12,21 @@ import signal
 import stat
 import subprocess
 import time
+from typing import Any
 
 
-def clear(folders: list[str]) -> None:
-    """Empty the folders that runs share, whatever the last one left there: read-only folders, very deep ones."""
+def clear(folders: list[str], kept: list[str]) -> None:
+    """Empty the folders that runs share, whatever the last one left there, but for the paths in ``kept`` and what they hold."""
     for folder in folders:
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)
         for path in [os.path.join(folder, name) for name in _names(folder)]:
-            remove(path)
+            if path in kept:
+                continue
+            if any(each.startswith(path + os.sep) for each in kept):
+                clear([path], kept)
+            else:
+                remove(path)
 
 
 def remove(path: str) -> None:
@@ -63,6 +69,24 @@ def read_plain(path: str, most_bytes: int) -> str | None:
 def processes(proc: str = "/proc") -> list[str]:
     """The numbers of all processes that ``proc`` shows."""
     return [name for name in os.listdir(proc) if name.isdigit()]
+
+
+def over(proc: str, others: int, limits: dict[str, Any]) -> str:
+    """The limit that all processes of a run together have passed; the kernel's own limits know single processes.
+
+    ``others`` is how many of the processes that ``proc`` shows are not the run's. Threads count as processes.
+    """
+    names = processes(proc)
+    running = -others
+    for name in names:
+        with contextlib.suppress(OSError):  # it has just ended
+            running += len(os.listdir(f"{proc}/{name}/task"))
+    if running > limits["processes"]:
+        return "processes"
+    most = limits["memory_bytes"]
+    if len(names) > others + 1 and memory(proc, exact=False) > most < memory(proc, exact=True):
+        return "memory"
+    return ""
 
 
 def memory(proc: str, *, exact: bool) -> int:

@@ -9,12 +9,18 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import sys
+import time
 from typing import Any
 
+from . import around
+
+_STEP_SECONDS = 0.04
 VARIABLE = "TESTING_CREW_PROBE"  # the path of the settings, which are JSON
 USAGE = ".usage"
 
@@ -52,21 +58,49 @@ def _die_with_parent() -> None:
         die_with_parent()
 
 
-def _fork_and_follow(note: str) -> None:
-    """Go on in a fork. The parent writes ``[CPU seconds, peak bytes]`` of it to ``note`` and ends as the fork did."""
+def _filter_calls() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, OSError):  # a Python without ctypes, a kernel without filters
+            from .linux import filter_calls
+
+            filter_calls()
+
+
+def _fork_and_follow(note: str, limits: dict[str, Any], alone: bool) -> None:
+    """Go on in a fork. The parent writes ``[CPU seconds, peak bytes, limit passed]`` to ``note`` and ends as the fork did.
+
+    Where all processes in view are ours or our ancestors (``alone``), the limits hold for all of them together.
+    """
+    others = len(around.processes()) if alone else 0
     child = os.fork()
     if not child:
         return
+    over = ""
+    while alone and not over and not _ends_within(child, _STEP_SECONDS):
+        over = around.over("/proc", others, limits)
+    if over:
+        os.kill(-1, signal.SIGKILL)  # all but us and the first process
     _, status, usage = os.wait4(child, 0)
     unit = 1 if sys.platform == "darwin" else 1024
     with open(note, "w") as file:
-        json.dump([usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit], file)
+        json.dump([usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, over], file)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code if code >= 0 else 128 - code)
+
+
+def _ends_within(child: int, seconds: float) -> bool:
+    try:
+        ending = os.pidfd_open(child)
+    except (AttributeError, OSError):  # an old kernel
+        time.sleep(seconds)
+    else:
+        select.select([ending], [], [], seconds)
+        os.close(ending)
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def hear_interrupts() -> None:
@@ -80,10 +114,11 @@ def main() -> int:
     with open(os.environ[VARIABLE], encoding="utf-8") as file:
         settings = json.load(file)
     bound(settings["limits"])
+    _filter_calls()
     if settings["die_with_parent"]:
         _die_with_parent()
     if hasattr(os, "fork"):
-        _fork_and_follow(settings["report"] + USAGE)
+        _fork_and_follow(settings["report"] + USAGE, settings["limits"], settings["alone"])
         if settings["die_with_parent"]:
             _die_with_parent()
     import pytest

@@ -7,8 +7,10 @@ PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 REMOUNT, BIND, REC, PRIVATE = 32, 4096, 16384, 1 << 18
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECUREBITS, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 28, 36, 38
+_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 47, 2
 _CAP_SETPCAP, _CAP_SYS_CHROOT, _CAP_SYS_ADMIN = 8, 18, 21
 _NO_ROOT_LOCKED = 3
@@ -93,6 +96,45 @@ def _set_capabilities(permitted: int, inheritable: int) -> None:
     """All of the numbers are below 32."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     call("capset", header, (ctypes.c_uint32 * 6)(permitted, permitted, inheritable, 0, 0, 0))
+
+
+_FILTERED = {  # machine → (AUDIT_ARCH, the numbers of the calls that a run is refused)
+    "x86_64": (0xC000003E, (319, 447, 29, 248, 249, 250, 272, 308, 165, 428, 429, 430, 432, 442, 425, 321, 323, 298)),
+    "aarch64": (0xC00000B7, (279, 447, 194, 217, 218, 219, 97, 268, 40, 428, 429, 430, 432, 442, 425, 280, 282, 241)),
+}
+
+
+def filter_calls() -> None:
+    """Refuse this process, and all that it starts, the system calls through which a run could leave its bounds; for good.
+
+    These are memory that no limit counts (memfd_create, memfd_secret, shmget), the kernel's key rings, which outlive a run
+    (add_key, request_key, keyctl), new namespaces and mounts (unshare, setns, mount, open_tree, move_mount, fsopen, fsmount,
+    mount_setattr), and io_uring_setup, bpf, userfaultfd, perf_event_open. They fail as if the kernel did not have them.
+    Numbers and format: linux/filter.h, linux/seccomp.h, asm/unistd.h.
+    """
+    arch, numbers = _FILTERED.get(os.uname().machine, (0, ()))
+    if not numbers:
+        return
+    load, equal, at_least, leave = 0x20, 0x15, 0x35, 0x06
+    refuse, allow = 0x00050000 | errno.ENOSYS, 0x7FFF0000
+    steps = [(load, 0, 0, 4), (equal, 1, 0, arch), (leave, 0, 0, refuse), (load, 0, 0, 0)]
+    steps += [(at_least, len(numbers) + 1, 0, 0x40000000)]  # the numbers of the x32 interface
+    steps += [(equal, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]
+    steps += [(leave, 0, 0, allow), (leave, 0, 0, refuse)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(code)))
+    call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", _SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0)
+
+
+def mounts() -> list[tuple[str, str]]:
+    """Every mount point with its options."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        fields = line.split()
+        target = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1")
+        found.append((os.fsdecode(target), fields[5]))
+    return found
 
 
 def die_with_parent() -> None:

@@ -38,6 +38,7 @@ from .linux import (
     drop_privilege,
     keep_privilege,
     mount,
+    mounts,
     new_namespaces,
 )
 
@@ -57,13 +58,7 @@ _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/se
 
 def _mounts() -> list[tuple[str, int]]:
     """Every mount point with its flags, which a remount inside a user namespace may not drop."""
-    found = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        fields = line.split()
-        target = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1")
-        flags = sum(_OPTIONS.get(option, 0) for option in fields[5].split(","))
-        found.append((os.fsdecode(target), flags))
-    return found
+    return [(target, sum(_OPTIONS.get(o, 0) for o in options.split(","))) for target, options in mounts()]
 
 
 def _make_read_only(scratch: str) -> None:

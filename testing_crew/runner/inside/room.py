@@ -52,7 +52,8 @@ class Room:
 
     def kill(self) -> None:
         """Kill every process in the room. Our own child among them remains to be waited for."""
-        signal.pidfd_send_signal(self._first, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._first, signal.SIGKILL)
 
     def leave(self) -> None:
         """Wait until nothing of the room is left but what was opened of it, and close that."""
@@ -84,6 +85,10 @@ class Rooms:
             raise OSError(said.decode("utf-8", "replace") or "the keeper of the rooms has ended")
         return Room(said.decode(), opened)
 
+    def close(self) -> None:
+        """Make no more of them: for the child of a run, which must not reach those of others."""
+        self._ours.close()
+
     def prepare(self) -> None:
         """Have the next one made ready."""
         self._ours.send(b"n")
@@ -92,6 +97,7 @@ class Rooms:
 def _keep(wanted: socket.socket, place: str, covered: dict[str, str], disk_bytes: int) -> NoReturn:
     """The keeper's life: a room, and the next when it is asked for."""
     linux.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a run might send to the first process of its room
     while True:
         try:
             first = linux.fork_first()

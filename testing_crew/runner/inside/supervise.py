@@ -20,7 +20,7 @@ from typing import Any
 from . import around, linux
 from .capped import Capped
 from .launch import bound
-from .room import MOST_REPORT_BYTES, Room
+from .room import FOLDERS, MOST_REPORT_BYTES, Room
 
 MODULES = ".modules"  # beside the report: the modules that a run had at its end
 _LOOK_SECONDS = 0.04
@@ -44,6 +44,10 @@ class Run:
     def fork(self) -> bool:
         """Fork the child; True in it, ready to run the tests."""
         self.others = len(around.processes(self.proc))
+        report = self.order["settings"]["report"]
+        if not self.room:
+            for folder in (os.path.dirname(report), *(os.path.join(self.order["place"], name) for name in FOLDERS)):
+                os.makedirs(folder, exist_ok=True)
         self.reading, writing = os.pipe()
         self.began = time.monotonic()
         self.child = self.room.fork() if self.room else os.fork()
@@ -54,7 +58,10 @@ class Run:
             os.close(self.reading)
             self._become(writing)
         except BaseException as error:
-            os.write(writing, f"the run could not be set up: {error!r}\n".encode())
+            with contextlib.suppress(OSError):  # which of the two leads out depends on how far it came
+                os.write(writing, f"the run could not be set up: {error!r}\n".encode())
+            with contextlib.suppress(OSError):
+                os.write(1, f"the run could not be set up: {error!r}\n".encode())
             os._exit(70)
         return True
 
@@ -65,8 +72,6 @@ class Run:
         os.close(self.control.detach())
         if self.room:
             self.room.enter()
-        else:
-            os.mkdir(os.path.dirname(self.order["settings"]["report"]))
         for relative, data in self.order["files"].items():
             path = os.path.join(self.order["place"], "work", *relative.split("/"))
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -75,6 +80,7 @@ class Run:
         bound(self.limits)
         if self.room:
             linux.drop_privilege()
+        linux.filter_calls()
         linux.set_readable(True)
         os.chdir(self.order["cwd"])
 
@@ -142,16 +148,7 @@ class Run:
                 os.close(ending)
 
     def _over(self) -> str:
-        """The limit that all processes of the run together have passed; the kernel's own limits know single processes."""
-        if self.level == "limits":
-            return ""
-        running = len(around.processes(self.proc)) - self.others
-        if running > self.limits["processes"]:
-            return "processes"
-        most = self.limits["memory_bytes"]
-        if running > 1 and around.memory(self.proc, exact=False) > most < around.memory(self.proc, exact=True):
-            return "memory"
-        return ""
+        return "" if self.level == "limits" else around.over(self.proc, self.others, self.limits)
 
     def _has_ended(self) -> bool:
         return os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -52,6 +52,7 @@ class _Zygote:
         self.stage: str = settings["stage"]
         self.level: str = settings["level"]
         self.shared: list[str] = settings["shared"]
+        self.kept: list[str] = settings["kept"]
         self.order: dict[str, Any] | None = None
         self.probe = Probe()
 
@@ -122,10 +123,12 @@ class _Zygote:
             os._exit(1)
         run = Run(self.control, order, self.level, room)
         if run.fork():
+            if self.rooms:
+                self.rooms.close()
             _make_ready(order)
             self.order = order
             return order
-        answer = run.follow()
+        answer = {**run.follow(), "spent": _has_used_network()}
         if self.rooms:
             self.rooms.prepare()
         send(self.control, answer)
@@ -141,7 +144,16 @@ class _Zygote:
                 os.kill(-1, 9)  # all in this process namespace but its first process and us
         else:
             around.kill_descendants()
-        around.clear(self.shared)
+        around.clear(self.shared, self.kept + [path for path, _ in linux.mounts()])
+
+
+def _has_used_network() -> bool:
+    """Whether connections are left in our network, whose ports the next run could not have."""
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/self/net/{name}") as file:
+            if len(file.readlines()) > 1:
+                return True
+    return False
 
 
 def _import(names: Any) -> None:

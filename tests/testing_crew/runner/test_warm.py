@@ -192,13 +192,95 @@ SPOILS = IMPORT + textwrap.dedent(
 )
 
 
+@pytest.mark.parametrize("nested", [True, False])
 @pytest.mark.parametrize("kind", [kind for kind in sandbox.available() if kind != "limits"])
-def test_one_run_does_not_spoil_the_next(project: Project, kind: sandbox.Kind) -> None:
+def test_one_run_does_not_spoil_the_next(
+    project: Project, kind: sandbox.Kind, nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not nested:
+        monkeypatch.setattr(sandbox, "nests", lambda _: False)
     with Runner(Limits(wall_seconds=60), sandbox=kind, workers=1) as runner:
         for _ in range(3):
             run = runner.run(project.code(), SPOILS)
             assert (run.verdict, run.warm) == ("passed", True), run.log
     assert not (project.root / "tcrew-spoilt").exists()
+
+
+OWN_FOLDERS = IMPORT + textwrap.dedent(
+    """
+    import tempfile
+
+    def test_a(tmp_path):
+        for place in (Path.home(), Path(tempfile.gettempdir()), tmp_path):
+            (place / "mine").write_text("x")
+            assert str(place).startswith(str(Path.home().parent)), place
+        assert add(1, 2) == 3
+    """
+)
+
+
+@pytest.mark.parametrize("kind", sandbox.available())
+@pytest.mark.parametrize("nested", [True, False])
+def test_every_run_has_folders_of_its_own(
+    project: Project, kind: sandbox.Kind, nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not nested:
+        monkeypatch.setattr(sandbox, "nests", lambda _: False)
+    with Runner(Limits(wall_seconds=60), sandbox=kind, workers=1) as runner:
+        for _ in range(2):
+            run = runner.run(project.code(), OWN_FOLDERS)
+            assert (run.verdict, run.warm) == ("passed", True), run.log
+
+
+def test_a_port_that_a_run_has_used_is_free_for_the_next(project: Project) -> None:
+    uses = IMPORT + textwrap.dedent(
+        """
+        import socket
+
+        def test_a():
+            server = socket.create_server(("127.0.0.1", 5123), reuse_port=False)
+            with server, socket.socket() as bare:
+                bare.bind(("127.0.0.1", 5124))
+                bare.listen()
+                client = socket.create_connection(("127.0.0.1", 5124))
+                accepted, _ = bare.accept()
+                accepted.close()  # the side that closes first keeps the port for a minute
+                assert client.recv(1) == b""
+                client.close()
+            assert add(1, 2) == 3
+        """
+    )
+    with Runner(Limits(wall_seconds=60), workers=1) as runner:
+        if not runner.run(project.code(), GOOD).sandbox.startswith(("bubblewrap", "user")):
+            pytest.skip("no network of its own here")
+        for _ in range(3):
+            run = runner.run(project.code(), uses)
+            assert (run.verdict, run.warm) == ("passed", True), run.log
+
+
+def test_a_run_that_could_not_be_set_up_is_no_verdict(project: Project) -> None:
+    with Runner(Limits(wall_seconds=60, disk_bytes=2**20), workers=1) as runner:
+        plan = plan_text(project.code(), GOOD, {"data.txt": "x" * 3 * 2**20})
+        run = runner.execute(plan).run
+    assert run.verdict == "passed", run.log
+    assert run.warm or "could not be set up" in run.sandbox
+
+
+def test_a_daemon_does_not_outlive_the_prepared_process_that_its_run_killed(project: Project) -> None:
+    killer = IMPORT + textwrap.dedent(
+        """
+        import subprocess
+
+        def test_a():
+            subprocess.Popen(["sleep", "61.25"], start_new_session=True)
+            os.kill(os.getppid(), 9)
+            import time; time.sleep(60)
+        """
+    )
+    with Runner(Limits(wall_seconds=60), sandbox="limits", workers=1) as runner:
+        assert runner.run(project.code(), killer).verdict == "crashed"
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert b"sleep\x0061.25\x00" not in commands
 
 
 def test_a_run_that_takes_the_prepared_process_along_costs_no_later_run(project: Project) -> None:

@@ -74,6 +74,34 @@ CASES = {
     "files in temp folders": writes("/tmp", "/var/tmp", "/dev/shm", "@TEMPORARY@", "/run"),
     "files in the system": writes("/etc", "/", "/opt", "/usr/local", "/proc/1/root/etc", "/proc/sys/kernel", "/sys"),
     "files in the interpreter": writes(sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")),
+    # -- what is open when a run begins, and what outlives one
+    "open files of the runner": Case(
+        """\
+        def test_a():
+            for name in os.listdir("/proc/self/fd"):
+                try:
+                    led = os.readlink(f"/proc/self/fd/{name}")
+                except FileNotFoundError:  # the one that listed them
+                    continue
+                assert not led.startswith(("socket:", "anon_inode:", "pid:", "mnt:", "net:")), led
+                assert not os.path.isdir(f"/proc/self/fd/{name}"), led
+        """,
+        "passed",
+        refused=None,
+    ),
+    "a key ring": Case(
+        """\
+        def test_a():
+            add_key, search = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine]
+            libc = ctypes.CDLL(None)
+            for ring in (-3, -4, -5):
+                assert libc.syscall(search, 10, ring, b"user", b"adversary", 0) == -1
+                assert libc.syscall(add_key, b"user", b"adversary", b"x", 1, ring) == -1
+        """,
+        "passed",
+        refused=None,
+        again=True,
+    ),
     # -- the project
     "the target rewritten": Case(
         """\

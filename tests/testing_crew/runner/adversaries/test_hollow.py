@@ -16,6 +16,11 @@ def weak(test: str, verdicts: str = "passed", before: str = "") -> Case:
 
 
 CASES = {
+    # -- tests that see how they are run
+    "a mutant told by who loads it": weak(
+        "assert same(add(1, 2))",
+        before="KINDS = [type(f).__name__ for f in sys.meta_path]\ndef same(value):\n    return KINDS.count('_Plain') == 0\n",
+    ),
     # -- comparisons that always hold
     "an object equal to all": weak(
         "assert add(1, 2) == Yes()", before="class Yes:\n    def __eq__(self, other):\n        return True\n"

@@ -172,6 +172,25 @@ CASES = {
     ),
     "memory bomb at import": Case("held = [bytearray(10**7) for _ in range(300)]\n", "out_of_memory error"),
     "memory at one blow": Case("def test_a():\n    bytearray(3 * 10**9)\n", "out_of_memory"),
+    "memory in files without a name": Case(
+        """\
+        def test_a():
+            held = [os.memfd_create("x") for _ in range(100)]
+            for one in held:
+                os.write(one, bytes(6 * 2**20))
+            assert add(1, 2) == 3
+        """,
+        "failed",
+    ),
+    "memory that System V shares": Case(
+        """\
+        def test_a():
+            libc = ctypes.CDLL(None)
+            assert all(libc.shmget(0, 60 * 2**20, 0o1600) >= 0 for _ in range(20))
+            assert add(1, 2) == 3
+        """,
+        "failed",
+    ),
     "memory in a child": Case(
         """\
         def test_a():
