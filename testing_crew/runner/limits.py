@@ -10,9 +10,9 @@ class Limits:
     """``wall_seconds`` bounds the whole run, and ``output_bytes`` is what is kept of stdout and stderr together.
 
     ``cpu_seconds``, ``memory_bytes`` and ``file_bytes`` (the size of one file) hold for each process of the run, as far as
-    the system knows such a limit; ``processes`` is the number of processes and threads. A warm run in namespaces of its own
-    is also held to ``memory_bytes`` and ``processes`` by all of its processes together, root's too, and to ``disk_bytes`` by
-    all that it writes.
+    the system knows such a limit; ``processes`` is the number of processes and threads. In a sandbox, a run is also held to
+    ``memory_bytes`` and ``processes`` by all of its processes together, root's too: looked at every 40 ms. ``disk_bytes``
+    bounds all that a warm run in namespaces of its own writes; /dev/shm and temporary files are disk, though they lie in memory.
     """
 
     wall_seconds: float = 30

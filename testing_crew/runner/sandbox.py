@@ -6,9 +6,9 @@ interface of its own works), no view of other processes, and no capability; when
 goes with it, daemons too.
 
 What this does not do. The child may read whatever its user may read outside the hidden folders, and connect to a socket
-file that lies there. It shares the kernel: a kernel bug is a way out, and no system call is filtered. Disk is bounded file
-by file and by time, not in total; memory process by process. The limit on processes does not bind when we run as root,
-since Linux exempts root from it.
+file that lies there. It shares the kernel: a kernel bug is a way out, though some system calls are refused
+(`inside.linux.filter_calls`). Disk is bounded in total for warm runs in namespaces of their own (see `Limits`); for others
+file by file and by time.
 
 With limits alone (other systems, or Linux where namespaces are refused), CPU time, memory, file size and wall time are still
 bounded where the system knows such a limit, and HOME and TMPDIR point into the scratch folder; but the network, the file
