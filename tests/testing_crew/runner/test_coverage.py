@@ -83,7 +83,8 @@ def without_coverage(tmp_path: Path) -> str:
     (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
     ours = Path(pytest.__file__).parent.parent
     for name in (
-        "pytest*",
+        "pytest",
+        "pytest-[0-9]*",
         "_pytest",
         "pluggy",
         "iniconfig",

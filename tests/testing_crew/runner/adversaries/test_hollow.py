@@ -6,13 +6,19 @@ from concurrent.futures import Future
 
 import pytest
 
-from .conftest import Case, World, refusals
+from .conftest import WAYS, Case, World, refusals
 
 
 def weak(test: str, verdicts: str = "passed", before: str = "") -> Case:
     """A file that passes honestly and pins nothing."""
     lines = "".join(f"    {line}\n" for line in test.splitlines())
     return Case(f"{before}def test_a():\n{lines}", verdicts, refused=True)
+
+
+@pytest.fixture(scope="module")
+def way() -> str:
+    """One way is enough: what these files do not check they do not check however they are run."""
+    return WAYS[0]
 
 
 CASES = {
