@@ -16,7 +16,7 @@ from testing_crew.code import source_lines
 from testing_crew.runner.gate_repair import dropped
 from testing_crew.runner.gate_suspect import suspects
 from testing_crew.runner.gate_text import judge
-from testing_crew.runner.mutants import try_mutants
+from testing_crew.runner.mutants import Fates, kills_another, try_mutants
 from testing_crew.runner.mutation import disabled
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
@@ -79,10 +79,12 @@ class Gate:
         if stability.passed < stability.runs:
             only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
             reasons = (*reasons, "fails_cold" if only_cold else f"flaky:{stability.passed}/{stability.runs}")
-        mutants = self._mutants(plan, first, until, tell)
+        fates = self._mutants(plan, first, until, tell)
+        mutants = fates.count()
         # A unit without a function (an enum, a bare record) runs when it is imported: there a crash is all that can be seen.
         noticed = mutants.killed or (raising is None and mutants.raised)
-        if mutants.tried > mutants.equivalent and not noticed:
+        unnoticed = mutants.tried > mutants.equivalent and not noticed
+        if unnoticed and (reasons or not kills_another(self.runner, plan, first, fates, until)):
             reasons = (*reasons, "no_mutant_killed")
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
@@ -125,13 +127,12 @@ class Gate:
             == 0
         )
 
-    def _mutants(self, plan: Plan, first: Execution, until: float | None, tell: Progress | None) -> Mutants:
+    def _mutants(self, plan: Plan, first: Execution, until: float | None, tell: Progress | None) -> Fates:
         def told(done: int, of: int) -> None:
             if tell is not None:
                 tell("mutants", done, of)
 
-        fates = try_mutants(self.runner, plan, first, limit=self.mutants, seed=self.seed, until=until, tell=told)
-        return fates.count()
+        return try_mutants(self.runner, plan, first, limit=self.mutants, seed=self.seed, until=until, tell=told)
 
 
 def hints(code: CodeUnderTest, run: PytestRun, mutants: Mutants | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from trace_logger.records import Mutants, PytestRun
 
 Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
 LEAST_MUTANTS = 5
+MOST_OTHERS = 60
 _LEAST_SECONDS = 2.0
 _SLOWER = 10  # a mutant may take this many times as long as the target itself
 
@@ -83,6 +85,28 @@ def try_mutants(
     with ThreadPoolExecutor(runner.workers) as pool:
         outcomes = list(pool.map(fate, range(len(chosen)), chosen))
     return Fates(len(found), tuple((mutant, known) for mutant, known in outcomes if known is not None))
+
+
+def kills_another(runner: Runner, plan: Plan, baseline: Execution, tried: Fates, until: float | None = None) -> bool:
+    """Whether a mutant that was not ``tried`` is killed, of those on lines that a case runs; at most ``MOST_OTHERS`` are.
+
+    A sample of a large module may well miss all of what a small test file is about.
+    """
+    ends = _ends(plan.code.source)
+    known = {mutant for mutant, _ in tried.of}
+    seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
+    others = [
+        (mutant, lines)
+        for mutant in mutants(plan.code.source, plan.range)
+        if mutant not in known
+        and _reaching(baseline.reached, lines := range(mutant.line, ends.get(mutant.line, mutant.line) + 1))
+    ]
+    for mutant, lines in random.Random(0).sample(others, min(len(others), MOST_OTHERS)):
+        if until is not None and time.monotonic() > until:
+            return False
+        if _fate(runner, plan, baseline, mutant, lines, seconds) == "killed":
+            return True
+    return False
 
 
 def _fate(

@@ -297,6 +297,17 @@ def test_a_file_that_calls_its_tests_itself_is_honest(gate: Gate) -> None:
     assert gate.judge(plan_text(code("clamp"), HONEST + "\n\ntest_empty()\nassert clamp(7, 0, 3) == 3\n")).accepted
 
 
+def test_a_small_file_about_a_large_module_need_not_be_in_the_sample(gate: Gate) -> None:
+    source = "\n\n".join(f"def f{n}(x):\n    return x * {n}" for n in range(2, 60))
+    target = code(None).model_copy(update={"source": source, "shown": source})
+    few = replace(gate, mutants=2, repeats=3)
+    found = few.judge(plan_text(target, "from mod import f30\n\ndef test_a():\n    assert f30(2) == 60\n"))
+    assert found.mutants is not None
+    assert (found.mutants.killed, found.reasons) == (0, ())
+    found = few.judge(plan_text(target, "from mod import f30\n\ndef test_a():\n    assert f30(2) is not None\n"))
+    assert found.reasons == ("no_mutant_killed",)
+
+
 def test_a_slow_file_is_not_spared(gate: Gate) -> None:
     slow = "import time\nfrom mod import clamp\n\ndef test_a():\n    time.sleep(0.3)\n    assert clamp(5, 0, 3) is not None\n"
     patient = replace(gate, seconds=0.1, repeats=9)
