@@ -1,7 +1,8 @@
 """The gate: whether a test file is worth keeping. pytest's word, and proof that the file is about its target.
 
 Beside the reasons of `gate_text` and `gate_repair`, for machines: ``passes_without_target`` (also when every function of the
-target only raises), ``flaky:PASSED/RUNS``, ``fails_cold`` (in a plain ``python -m pytest``), ``no_mutant_killed``.
+target only raises), ``notices_mutation``, ``flaky:PASSED/RUNS``, ``fails_cold`` (in a plain ``python -m pytest``),
+``no_mutant_killed``.
 """
 
 from __future__ import annotations

@@ -44,10 +44,10 @@ class Run:
     def fork(self) -> bool:
         """Fork the child; True in it, ready to run the tests."""
         self.others = len(around.processes(self.proc))
-        report = self.order["settings"]["report"]
         if not self.room:
-            for folder in (os.path.dirname(report), *(os.path.join(self.order["place"], name) for name in FOLDERS)):
-                os.makedirs(folder, exist_ok=True)
+            os.makedirs(os.path.dirname(self.order["settings"]["report"]), exist_ok=True)
+            for name in FOLDERS:
+                os.makedirs(os.path.join(self.order["place"], name), exist_ok=True)
         self.reading, writing = os.pipe()
         self.began = time.monotonic()
         self.child = self.room.fork() if self.room else os.fork()
@@ -58,10 +58,9 @@ class Run:
             os.close(self.reading)
             self._become(writing)
         except BaseException as error:
-            with contextlib.suppress(OSError):  # which of the two leads out depends on how far it came
-                os.write(writing, f"the run could not be set up: {error!r}\n".encode())
-            with contextlib.suppress(OSError):
-                os.write(1, f"the run could not be set up: {error!r}\n".encode())
+            for output in (writing, 1):  # which of the two leads out depends on how far it came
+                with contextlib.suppress(OSError):
+                    os.write(output, f"the run could not be set up: {error!r}\n".encode())
             os._exit(70)
         return True
 

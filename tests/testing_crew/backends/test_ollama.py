@@ -195,7 +195,7 @@ def test_a_server_that_stalls_runs_into_the_timeout(opened, standin):
     began = time.monotonic()
     with pytest.raises(GenerationFailed, match=r"tester:v1 did not answer within 1 s"):
         backend.complete(PROMPT, Sampling())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_an_answer_that_never_ends_runs_into_the_timeout(opened, standin):

@@ -160,9 +160,9 @@ def test_a_daemon_does_not_outlive_its_run(project: Project, warm: bool, kind: s
         "    assert mathx.add(1, 2) == 3\n"
     )
     began = time.monotonic()
-    run = Runner(Limits(wall_seconds=60), sandbox=kind, warm=warm).run(project.code(), text)
+    run = Runner(Limits(wall_seconds=600), sandbox=kind, warm=warm).run(project.code(), text)
     assert run.verdict == "passed", run.log
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert not _running("4321.5")
 
 

@@ -69,7 +69,7 @@ def test_a_hang_is_stopped(project: Project) -> None:
         project.code(), IMPORT + "import time\ndef test_a():\n    time.sleep(600)\n"
     )
     assert (run.verdict, run.exit_code, run.limits_hit) == ("timeout", None, ("wall time (2 s)",))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert failure_log(run) == "limit: wall time (2 s)"
 
 

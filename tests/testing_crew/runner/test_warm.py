@@ -192,13 +192,15 @@ SPOILS = IMPORT + textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("nested", [True, False])
-@pytest.mark.parametrize("kind", [kind for kind in sandbox.available() if kind != "limits"])
-def test_one_run_does_not_spoil_the_next(
-    project: Project, kind: sandbox.Kind, nested: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not nested:
+@pytest.fixture(params=["nested", "shared"])
+def nested(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without namespaces of each run's own inside the sandbox."""
+    if request.param == "shared":
         monkeypatch.setattr(sandbox, "nests", lambda _: False)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in sandbox.available() if kind != "limits"])
+def test_one_run_does_not_spoil_the_next(project: Project, kind: sandbox.Kind, nested: None) -> None:
     with Runner(Limits(wall_seconds=60), sandbox=kind, workers=1) as runner:
         for _ in range(3):
             run = runner.run(project.code(), SPOILS)
@@ -220,12 +222,7 @@ OWN_FOLDERS = IMPORT + textwrap.dedent(
 
 
 @pytest.mark.parametrize("kind", sandbox.available())
-@pytest.mark.parametrize("nested", [True, False])
-def test_every_run_has_folders_of_its_own(
-    project: Project, kind: sandbox.Kind, nested: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not nested:
-        monkeypatch.setattr(sandbox, "nests", lambda _: False)
+def test_every_run_has_folders_of_its_own(project: Project, kind: sandbox.Kind, nested: None) -> None:
     with Runner(Limits(wall_seconds=60), sandbox=kind, workers=1) as runner:
         for _ in range(2):
             run = runner.run(project.code(), OWN_FOLDERS)
