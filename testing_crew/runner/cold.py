@@ -13,7 +13,7 @@ from testing_crew.runner import sandbox as box
 from testing_crew.runner.inside.around import read_plain
 from testing_crew.runner.inside.launch import USAGE, VARIABLE
 from testing_crew.runner.inside.room import MOST_REPORT_BYTES
-from testing_crew.runner.interpreter import Interpreter
+from testing_crew.runner.interpreter import Interpreter, variables
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.process import run_child
@@ -74,7 +74,7 @@ def run_cold(
 
 def environment(interpreter: Interpreter, place: Path, hash_seed: int) -> dict[str, str]:
     """All the variables that a child gets, whose own folders lie in ``place``; what leads to the target comes later."""
-    kept = {k: v for k, v in os.environ.items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}
+    kept = {k: v for k, v in variables().items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}
     if interpreter.user_base:
         kept["PYTHONUSERBASE"] = interpreter.user_base
     return {

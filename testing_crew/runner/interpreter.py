@@ -86,9 +86,15 @@ def inspect_interpreter(path: str) -> Interpreter:
     return found
 
 
+def variables() -> dict[str, str]:
+    """The environment of this process, though other threads change it meanwhile (under pytest, each test does)."""
+    # Going through `os.environ.items()` looks every name up once more and raises for one that has just gone.
+    return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
+
+
 @lru_cache(maxsize=32)
 def _ask(path: str, changed: int) -> Interpreter:
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
+    environment = {k: v for k, v in variables().items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
     said = subprocess.run(
         [path, "-c", _QUESTION],
         stdin=subprocess.DEVNULL,
