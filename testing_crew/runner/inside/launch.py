@@ -10,6 +10,7 @@ PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -108,6 +109,18 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def become_pytest() -> None:
+    """Make the main module look as it does under ``python -m pytest``.
+
+    The children that multiprocessing spawns run their parent's main module again, unless it is a package's ``__main__``.
+    """
+    main = sys.modules["__main__"]
+    spec = importlib.util.find_spec("pytest.__main__")
+    if spec is not None and spec.origin is not None:
+        main.__spec__, main.__package__, main.__file__ = spec, spec.parent, spec.origin
+        sys.argv[0] = spec.origin
+
+
 def main() -> int:
     """Set the limits that the settings name and run pytest with this process's arguments."""
     hear_interrupts()
@@ -123,5 +136,6 @@ def main() -> int:
             _die_with_parent()
     import pytest
 
+    become_pytest()
     os.write(1, settings["started"].encode())  # from here on, what goes wrong is the test file's doing
     return int(pytest.main())

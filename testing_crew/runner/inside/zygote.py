@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 import pytest
 
 from . import around, lines, linux
+from .launch import become_pytest
 from .messages import receive, send
 from .plugin import Probe
 from .room import Rooms
@@ -221,6 +222,7 @@ def _leave(order: dict[str, Any], code: int) -> NoReturn:
 
 def serve(control: socket.socket, rooms: Rooms | None, settings: dict[str, Any]) -> NoReturn:
     """Be a zygote until the other side of ``control`` is gone, or in its child the whole of one run."""
+    become_pytest()
     zygote = _Zygote(control, rooms, settings)
     try:
         code = int(pytest.main(settings["arguments"], plugins=[zygote, zygote.probe]))

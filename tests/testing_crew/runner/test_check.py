@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,3 +108,57 @@ def test_a_unittest_file(project: Project, runner: Runner) -> None:
     assert run.verdict == "passed", run.log
     assert run.asserted_lines == (8, 10)
     assert judge(code, text, run) == (True, ())
+
+
+PARALLEL = """\
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+def square(x):
+    return x * x
+
+
+def squares(xs, method):
+    with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
+        return list(pool.map(square, xs))
+"""
+PARALLEL_TEST = """\
+import subprocess, sys, time
+from multiprocessing import get_context
+import pytest
+from parallel import squares
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_squares(method):
+    assert squares([1, 2, 3], method) == [1, 4, 9]
+
+
+def test_a_program():
+    said = subprocess.run([sys.executable, "-c", "import parallel; print(parallel.square(3))"], capture_output=True)
+    assert said.stdout == b"9\\n"
+
+
+def test_one_that_stays():
+    process = get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
+    process.start()
+    assert process.is_alive()
+"""
+
+
+def test_processes_that_import_their_parents_code_anew(project: Project, runner: Runner) -> None:
+    project.write("parallel.py", PARALLEL)
+    run = runner.check(project.write("test_parallel.py", PARALLEL_TEST), project.code("parallel", None))
+    assert run.verdict == "passed", run.log
+    assert _processes_that_know(project.root) == []
+
+
+def _processes_that_know(folder: Path) -> list[str]:
+    """The processes in whose environment ``folder`` stands."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
