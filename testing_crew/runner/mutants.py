@@ -25,9 +25,9 @@ _SLOWER = 10  # a mutant may take this many times as long as the target itself
 
 @dataclass(frozen=True)
 class Fates:
-    """What became of each mutant that was tried, in order of line; ``found`` is how many there would have been."""
+    """What became of each mutant that was tried, in order of line; ``found`` are all that there would have been."""
 
-    found: int
+    found: Sequence[Mutant]
     of: tuple[tuple[Mutant, Fate], ...]
 
     def count(self) -> Mutants:
@@ -35,7 +35,7 @@ class Fates:
         fates = [fate for _, fate in self.of]
         survivors = [mutant for mutant, fate in self.of if fate in ("survived", "unreached")]
         return Mutants(
-            found=self.found,
+            found=len(self.found),
             tried=len(fates),
             killed=fates.count("killed"),
             raised=fates.count("raised"),
@@ -84,7 +84,7 @@ def try_mutants(
 
     with ThreadPoolExecutor(runner.workers) as pool:
         outcomes = list(pool.map(fate, range(len(chosen)), chosen))
-    return Fates(len(found), tuple((mutant, known) for mutant, known in outcomes if known is not None))
+    return Fates(found, tuple((mutant, known) for mutant, known in outcomes if known is not None))
 
 
 def kills_another(runner: Runner, plan: Plan, baseline: Execution, tried: Fates, until: float | None = None) -> bool:
@@ -97,7 +97,7 @@ def kills_another(runner: Runner, plan: Plan, baseline: Execution, tried: Fates,
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
     others = [
         (mutant, lines)
-        for mutant in mutants(plan.code.source, plan.range)
+        for mutant in tried.found
         if mutant not in known
         and _reaching(baseline.reached, lines := range(mutant.line, ends.get(mutant.line, mutant.line) + 1))
     ]

@@ -8,16 +8,19 @@ use two names that the runner puts among the builtins: ``__testing_crew_other__`
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testing_crew.runner.mutation_kept import kept_edits
-from testing_crew.runner.mutation_text import DISABLED, OTHER, UNPARSABLE, Edit, Place, Text
+from testing_crew.runner.mutation_text import DISABLED, OTHER, UNPARSABLE, Edit, Text
 from testing_crew.runner.mutation_values import value_edits
 
+_LEAST_DATA = 5
 _LONGEST = 100  # characters of a line that ``Mutant.text`` shows
 _SHOWN = {OTHER: "other_value", DISABLED: "NeverRaised"}
 _BLANKS = re.compile(r"(\\\n|\s)+")
@@ -26,16 +29,31 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. ``source`` is the whole module, each line with its number; all lines end with LF.
+    """One change of a module.
 
     ``line`` is the first line of the changed statement, in the original. ``equivalent``: compiles to the same code.
+    ``table``: which of the module's tables of data it is in; None for code.
     """
 
-    operator: str
+    edit: Edit
     line: int
-    text: str
-    source: str
-    equivalent: bool = False
+    equivalent: bool
+    table: int | None
+    _module: Text = field(repr=False, compare=False)
+
+    @property
+    def operator(self) -> str:
+        return self.edit.operator
+
+    @property
+    def source(self) -> str:
+        """The whole module, each line with its number; all lines end with LF. Made anew each time: a module may be long."""
+        return self._module.applied(self.edit)
+
+    @property
+    def text(self) -> str:
+        """The change in a line, for people."""
+        return _shown(self._module, self.edit, self.line)
 
 
 def mutants(source: str, lines: tuple[int, int] | None = None, *, every: bool = False) -> list[Mutant]:
@@ -48,7 +66,7 @@ def mutants(source: str, lines: tuple[int, int] | None = None, *, every: bool = 
         text = Text(source)
     except UNPARSABLE:
         return []
-    found: dict[Edit, Mutant] = {}
+    found: list[Mutant] = []
     seen: set[tuple[int, int, str]] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's remarks on mutants
@@ -62,8 +80,8 @@ def mutants(source: str, lines: tuple[int, int] | None = None, *, every: bool = 
             if outcome is not None:
                 # A decorator runs on its own line, above that of its ``def``.
                 line = owner.line if edit.start >= text.line_start(owner.line) else text.line_of(edit.start)
-                found[edit] = Mutant(edit.operator, line, _shown(text, edit, owner, line), text.applied(edit), outcome)
-    return [found[edit] for edit in sorted(found, key=lambda edit: (found[edit].line, edit.start, edit.end))]
+                found.append(Mutant(edit, line, outcome, text.table(edit.start), text))
+    return sorted(found, key=lambda mutant: (mutant.line, mutant.edit.start, mutant.edit.end))
 
 
 def _edits(text: Text, every: bool) -> Iterator[Edit]:
@@ -91,11 +109,12 @@ def _within(line: int, lines: tuple[int, int] | None) -> bool:
     return lines is None or lines[0] <= line <= lines[1]
 
 
-def _shown(text: Text, edit: Edit, owner: Place, line: int) -> str:
+def _shown(text: Text, edit: Edit, line: int) -> str:
     """``line 12: `return a + b` -> `return a - b```: the statement, or its header as far as the change."""
     start = text.line_start(line)
-    simple = not hasattr(owner.node, "body")
-    end = text.line_end(text.line_of(max(edit.end - 1, edit.start, owner.end - 1 if simple else 0)))
+    owner = text.owner(edit.start)
+    simple = owner is not None and not hasattr(owner.node, "body")
+    end = text.line_end(text.line_of(max(edit.end - 1, edit.start, owner.end - 1 if owner and simple else 0)))
     head, tail = text.source[start : edit.start], text.source[edit.end : end]
     old, new = _clipped(head, text.source[edit.start : edit.end], tail), _clipped(head, edit.new, tail)
     return f"line {line}: `{old}` -> " + (f"`{new}`" if new else "nothing")
@@ -125,13 +144,36 @@ def _flat(text: str) -> str:
 
 
 def sample(found: Sequence[Mutant], limit: int, seed: int = 0) -> list[Mutant]:
-    """At most ``limit`` of ``found`` by chance, in their order; each has the same chance, so that the score is that of all.
+    """At most ``limit`` of ``found`` by chance, in their order. The same choice for the same ``seed``.
 
-    Equivalent ones are left out. The same choice for the same ``seed``.
+    Equivalent ones are left out. Those of the code have the same chance, wherever they stand, so that each function has its
+    share. Beside code, at most a quarter is data (but ``_LEAST_DATA``), of each table the same: it would drown the functions.
     """
-    real = [index for index, mutant in enumerate(found) if not mutant.equivalent]
-    chosen = real if len(real) <= limit else random.Random(seed).sample(real, limit)
-    return [found[index] for index in sorted(chosen)]
+    chance = random.Random(seed)
+    code = [index for index, mutant in enumerate(found) if not mutant.equivalent and mutant.table is None]
+    tables: dict[int, list[int]] = defaultdict(list)
+    for index, mutant in enumerate(found):
+        if not mutant.equivalent and mutant.table is not None:
+            tables[mutant.table].append(index)
+    shuffled = [chance.sample(table, len(table)) for table in tables.values()]
+    data = _in_turn(chance.sample(shuffled, len(shuffled)))
+    most = max(_LEAST_DATA, len(code) // 3) if code else limit
+    data = data[: min(most, max(limit // 4, limit - len(code)))]
+    return [found[index] for index in sorted([*_spread(code, limit - len(data), chance), *data])]
+
+
+def _in_turn(tables: Sequence[Sequence[int]]) -> list[int]:
+    """The first of each, then the second of each, and so on."""
+    longest = max(map(len, tables), default=0)
+    return [table[number] for number in range(longest) for table in tables if number < len(table)]
+
+
+def _spread(code: Sequence[int], limit: int, chance: random.Random) -> list[int]:
+    """``limit`` of ``code``, one at random of each of as many parts."""
+    if len(code) <= limit:
+        return list(code)
+    bounds = [number * len(code) // max(limit, 1) for number in range(limit + 1)]
+    return [chance.choice(code[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
 def disabled(source: str, lines: tuple[int, int] | None = None) -> str | None:

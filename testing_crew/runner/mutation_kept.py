@@ -142,11 +142,12 @@ def _edit(text: Text, name: str, operator: Any, node: Any, index: int) -> Edit |
     if mutated is None:  # left out: what stood before it stays, and so do its line breaks
         start, end = text.at(*node.start_pos), text.at(*node.end_pos)
         return Edit(name, start, end, "\n" * text.source.count("\n", start, end))
-    start = text.at(*node.get_start_pos_of_prefix())
+    prefix = node.get_first_leaf().prefix  # parso's own way to its start looks at every sibling before it
+    start = text.at(*node.start_pos) - len(prefix)
     if name == "number":
         if new.strip(" ()+-") in ("inf", "nan"):
             return None
-        new = node.prefix + new.strip()  # their number comes without its line break or comment
+        new = prefix + new.strip()  # their number comes without its line break or comment
     if name == "exception":
         # Their exception is defined nowhere, so that the handler would fail by itself. Of a dotted name they replace
         # the dot.

@@ -7,9 +7,10 @@ import ast
 import bisect
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType
+from typing import Generic, TypeVar
 
 OTHER = "__testing_crew_other__"
 DISABLED = "__testing_crew_disabled__"
@@ -19,6 +20,9 @@ _FUTURES = 0
 for _name in __future__.all_feature_names:
     _FUTURES |= getattr(__future__, _name).compiler_flag
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
+_OF_TABLES = (*_DISPLAYS, ast.Constant, ast.UnaryOp, ast.unaryop, ast.expr_context)
+_LEAST_OF_TABLE = 10  # entries
 _FOR_TYPE_CHECKERS = {"overload", "override", "final", "no_type_check"}
 # What a code object says apart from its place in the file.
 _OF_CODE = (
@@ -48,13 +52,52 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A statement (or ``except`` or ``case``): characters ``start`` to before ``end``, decorators included."""
+class Span:
+    """The characters from ``start`` to before ``end``."""
 
     start: int
     end: int
+
+
+@dataclass(frozen=True)
+class Place(Span):
+    """A statement (or ``except`` or ``case``), decorators included."""
+
     line: int
     node: ast.AST
+
+
+@dataclass(frozen=True)
+class Piece(Span):
+    """A part that compiles by itself, between ``before`` and ``after``."""
+
+    before: str = ""
+    after: str = ""
+
+
+_S = TypeVar("_S", bound=Span)
+
+
+class Nest(Generic[_S]):
+    """Spans of which any two lie apart or one in the other."""
+
+    def __init__(self, spans: Iterable[_S]) -> None:
+        self._spans = sorted(spans, key=lambda span: (span.start, -span.end))
+        self._starts = [span.start for span in self._spans]
+        self._around: list[int] = []  # for each span, the number of the one that it lies in
+        for number, span in enumerate(self._spans):
+            outer = number - 1
+            while outer >= 0 and self._spans[outer].end < span.end:
+                outer = self._around[outer]
+            self._around.append(outer)
+
+    def around(self, start: int, end: int) -> Iterator[_S]:
+        """Those that hold the characters from ``start`` to before ``end``, innermost first."""
+        number = bisect.bisect_right(self._starts, start) - 1
+        while number >= 0:
+            if end <= self._spans[number].end:
+                yield self._spans[number]
+            number = self._around[number]
 
 
 class Text:
@@ -75,11 +118,11 @@ class Text:
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
-        self._places = sorted(self._all_places(), key=lambda place: (place.start, -place.end))
-        self._place_starts = [place.start for place in self._places]
-        self._pieces = sorted(self._all_pieces(), key=lambda piece: piece[:2])
-        self._piece_starts = [start for start, _, _ in self._pieces]
-        self._compiled: dict[int, CodeType] = {}
+        self._places = Nest(self._all_places())
+        self._pieces = Nest(self._all_pieces())
+        self._functions = Nest(self._all_functions())
+        self._tables = Nest(self._constant_tables())
+        self._compiled: dict[Piece, CodeType | None] = {}
 
     def at(self, line: int, characters: int) -> int:
         """Offset of a place given by its line (from 1) and its column in characters."""
@@ -125,25 +168,49 @@ class Text:
                 start, end = self.span(node.pattern)[0], self.span(node.body[-1])[1]
                 yield Place(start, end, node.pattern.lineno, node)
 
-    def _all_pieces(self) -> Iterator[tuple[int, int, str]]:
-        """Parts that compile by themselves: the module's statements, and those of its classes below a ``class`` line.
-
-        Each with its start, its end and what to put before it.
-        """
+    def _all_pieces(self) -> Iterator[Piece]:
+        """The module's statements, those of its classes below a ``class`` line, and the entries of long displays."""
         for node in self.tree.body:
-            yield self.start(node), self.span(node)[1], ""
+            yield Piece(self.start(node), self.span(node)[1])
             for member in node.body if isinstance(node, ast.ClassDef) else []:
                 start = self.start(member)
                 indent = self.source[self.line_start(self.line_of(start)) : start]
                 if indent.isspace():
-                    yield start, self.span(member)[1], "class C:\n" + indent
+                    yield Piece(start, self.span(member)[1], "class C:\n" + indent)
+        for display in ast.walk(self.tree):
+            entries = _entries(display)
+            for entry in entries if len(entries) >= _LEAST_OF_TABLE else []:
+                yield Piece(*self.span(entry), "x = (", ")")
+
+    def _all_functions(self) -> Iterator[Span]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, _FUNCTIONS):
+                yield Span(self.start(node), self.span(node)[1])
+            elif isinstance(node, ast.Lambda):
+                yield Span(*self.span(node))
+
+    def _constant_tables(self) -> Iterator[Span]:
+        """Displays of many constants and nothing else."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, _DISPLAYS):
+                inside = list(ast.walk(node))
+                constants = sum(isinstance(each, ast.Constant) for each in inside)
+                if constants >= _LEAST_OF_TABLE and all(isinstance(each, _OF_TABLES) for each in inside):
+                    yield Span(*self.span(node))
 
     def owner(self, offset: int) -> Place | None:
         """The innermost statement around ``offset``."""
-        for index in range(bisect.bisect_right(self._place_starts, offset) - 1, -1, -1):
-            if offset < self._places[index].end:
-                return self._places[index]
-        return None
+        return next(self._places.around(offset, offset + 1), None)
+
+    def table(self, offset: int) -> int | None:
+        """Where the data that ``offset`` belongs to begins: a table of constants, or a statement outside of all functions.
+
+        None for code.
+        """
+        around: list[Span] = [*self._tables.around(offset, offset + 1)]
+        if not around and not any(self._functions.around(offset, offset + 1)):
+            around = [*self._places.around(offset, offset + 1)][:1]
+        return around[-1].start if around else None
 
     def left_alone(self) -> list[tuple[int, int]]:
         """Spans where a mutant would say nothing: annotations, docstrings, ``__all__``, what runs for type checkers
@@ -180,23 +247,29 @@ class Text:
 
         Only the piece that holds the edit is compiled: a long module has thousands of mutants.
         """
-        index = bisect.bisect_right(self._piece_starts, edit.start) - 1
-        while index >= 0 and edit.end > self._pieces[index][1]:
-            index -= 1
-        if index < 0:
-            return None
-        start, end, before = self._pieces[index]
+        for piece in self._pieces.around(edit.start, edit.end):
+            if piece not in self._compiled:
+                self._compiled[piece] = self._compile(piece, self.source[piece.start : piece.end])
+            code = self._compiled[piece]
+            if code is not None:  # an entry with ``await`` in it does not compile by itself
+                head, tail = self.source[piece.start : edit.start], self.source[edit.end : piece.end]
+                mutated = self._compile(piece, head + edit.new + tail)
+                return None if mutated is None else same_code(code, mutated)
+        return None
+
+    def _compile(self, piece: Piece, text: str) -> CodeType | None:
+        whole = f"{piece.before}{text}{piece.after}\n"
         try:
-            mutated = self._compile(before + self.source[start : edit.start] + edit.new + self.source[edit.end : end])
+            code: CodeType = compile(whole, "<target>", "exec", self._flags, dont_inherit=True, optimize=0)
         except UNPARSABLE:
             return None
-        if index not in self._compiled:
-            self._compiled[index] = self._compile(before + self.source[start:end])
-        return same_code(self._compiled[index], mutated)
-
-    def _compile(self, text: str) -> CodeType:
-        code: CodeType = compile(text + "\n", "<target>", "exec", self._flags, dont_inherit=True, optimize=0)
         return code
+
+
+def _entries(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Dict):
+        return [each for each in (*node.keys, *node.values) if each is not None]
+    return node.elts if isinstance(node, (ast.List, ast.Tuple, ast.Set)) else []
 
 
 def same_code(one: object, other: object) -> bool:

@@ -308,6 +308,16 @@ def test_a_small_file_about_a_large_module_need_not_be_in_the_sample(gate: Gate)
     assert found.reasons == ("no_mutant_killed",)
 
 
+def test_a_table_of_data_does_not_spoil_the_score(gate: Gate) -> None:
+    source = f"TABLE = [{', '.join(map(str, range(400)))}]\n\ndef at(n):\n    if n < 0:\n        return -1\n    return TABLE[n] + n\n"
+    tests = "from mod import at\n\ndef test_a():\n    assert [at(n) for n in (-1, 0, 3)] == [-1, 0, 6]\n"
+    plan = plan_text(code(None).model_copy(update={"source": source}), tests)
+    found = try_mutants(gate.runner, plan, gate.runner.execute(plan), limit=10).count()
+    assert found.found > 400 > 10 >= found.tried
+    assert found.score is not None
+    assert found.score >= 0.5
+
+
 def test_a_slow_file_is_not_spared(gate: Gate) -> None:
     slow = "import time\nfrom mod import clamp\n\ndef test_a():\n    time.sleep(0.3)\n    assert clamp(5, 0, 3) is not None\n"
     patient = replace(gate, seconds=0.1, repeats=9)

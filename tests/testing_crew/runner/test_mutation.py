@@ -212,6 +212,55 @@ def test_a_sample_is_fair_and_the_same_each_time() -> None:
     assert sample(found, 0) == []
 
 
+ROWS = ", ".join(map(str, range(900)))
+CODE = "".join(f"\ndef f{n}(a):\n    return a + {n}\n" for n in range(30))
+DATA = {
+    "a list": f"TABLE = [{ROWS}]\n",
+    "a dict of lists": f"TABLE = {{'a': [\n{ROWS}\n], 'b': 1}}\n",
+    "rows": "TABLE = [" + "".join(f"row({n}, {n}),\n" for n in range(300)) + "]\n",
+    "constants": "".join(f"C{n} = {n}\n" for n in range(300)),
+    "an enum": "class E(Enum):\n" + "".join(f"    C{n} = {n}\n" for n in range(300)),
+    "in a function": f"def table():\n    return ({ROWS})\n",
+}
+
+
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
+def test_data_does_not_drown_the_functions(data: str) -> None:
+    source = data + CODE
+    first = data.count("\n") + 1
+    for limit, least in ((30, 22), (100, 60), (10_000, 60)):
+        lines = [mutant.line for mutant in sample(mutants(source), limit)]
+        of_code = [line for line in lines if line > first]
+        assert len(of_code) >= least
+        assert 0 < len(lines) - len(of_code) <= len(lines) / 4 + 1
+        assert len(set(of_code)) >= min(limit // 2, 30)  # not all from a few of the functions
+    assert len(sample(mutants(data), 30)) >= 5
+    assert len(mutants(source)) == len(mutants(data)) + len(mutants(CODE))
+
+
+def test_data_counts_by_table() -> None:
+    source = f"A = [{ROWS}]\nB = 1\nC = 2\n" + CODE
+    assert {mutant.line for mutant in sample(mutants(source), 30)} >= {1, 2, 3}
+    table = "OPERATORS = {" + "".join(f"'{n}': lambda a: a + {n},\n" for n in range(100)) + "}\n"
+    assert len(sample(mutants(table + CODE), 100)) == 100  # what a lambda does is no data
+
+
+@pytest.mark.parametrize("data", [DATA["a list"], DATA["in a function"]], ids=["module", "function"])
+def test_finding_the_mutants_of_a_table_does_not_compile_all_of_it_each_time(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = 0
+
+    def counted(source: Any, *arguments: Any, **more: Any) -> Any:
+        nonlocal compiled
+        compiled += len(source) if isinstance(source, str) else 0
+        return compile(source, *arguments, **more)
+
+    monkeypatch.setattr("testing_crew.runner.mutation_text.compile", counted, raising=False)
+    assert len(mutants(data)) >= 900
+    assert compiled < 20 * len(data)
+
+
 DISABLED = '''\
 import functools
 
