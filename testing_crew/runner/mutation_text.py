@@ -7,7 +7,7 @@ import ast
 import bisect
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Generic, TypeVar
@@ -207,7 +207,7 @@ class Text:
 
         None for code.
         """
-        around: list[Span] = [*self._tables.around(offset, offset + 1)]
+        around: Sequence[Span] = [*self._tables.around(offset, offset + 1)]
         if not around and not any(self._functions.around(offset, offset + 1)):
             around = [*self._places.around(offset, offset + 1)][:1]
         return around[-1].start if around else None
