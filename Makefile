@@ -38,7 +38,13 @@ format: .venv/.all
 
 .venv/.core: .venv/.python pyproject.toml constraints.txt
 	@command -v c++ >/dev/null || { echo "A C++ compiler is needed to build llama.cpp. Debian and Ubuntu: sudo apt install g++; macOS: xcode-select --install"; exit 2; }
-	@echo "== install: the agent and llama.cpp, which is compiled the first time (some minutes) =="
+	@echo "== install: llama.cpp, compiled the first time (about 5 minutes on two cores; pip says that it goes on) =="
+	@# Only the library that Python loads: not llama.cpp's chat parsers, its HTTP code and its image tools. Its Python
+	@# package forces the first of them on in CMake's cache, which a variable of the project's own overrides.
+	@echo 'set(LLAMA_BUILD_COMMON OFF)' > .venv/llama.cmake
+	@CMAKE_ARGS='-DLLAVA_BUILD=OFF "-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/.venv/llama.cmake"' \
+	  $(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt llama-cpp-python
+	@echo "== install: the agent =="
 	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
