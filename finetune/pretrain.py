@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.data.packed import PretrainConfig, Rows, prepare, read_config
+from testing_crew.errors import UserMistake
 
 if TYPE_CHECKING:
     import torch
@@ -190,7 +191,10 @@ def _main(argv: Iterator[str] | None = None) -> None:
     overrides = dict(pair.split("=", 1) for pair in options.set)
     config = PretrainConfig.model_validate({**read_config(options.config).model_dump(), **overrides})
     options.out.mkdir(parents=True, exist_ok=True)
-    prepare(config, options.out)
+    try:
+        prepare(config, options.out)
+    except UserMistake as mistake:
+        parser.exit(2, f"error: {mistake}\n")
     train(config, options.out, options.device)
 
 

@@ -6,6 +6,9 @@ import itertools
 import json
 import os
 import random
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +17,14 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict
 
 from finetune.data import synthetic
+from testing_crew.errors import UserMistake
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+
+_SHARD_SECONDS = 900  # of processor time, where a shard takes a few: no step counter sees a step that does not end
 
 
 class PretrainConfig(BaseModel):
@@ -52,13 +59,17 @@ def read_config(path: Path) -> PretrainConfig:
 
 
 def _make(job: tuple[int, str, float, int]) -> list[tuple[str, str, str]]:
+    signal.setitimer(signal.ITIMER_PROF, _SHARD_SECONDS)  # nobody handles the signal: it ends the process
     seed, split, canonical, count = job
     made = itertools.islice(synthetic.stream(seed, split=split, canonical=canonical), count)
     return [(e.kind, e.prompt, e.completion) for e in made]
 
 
 def make_examples(config: PretrainConfig) -> dict[str, list[tuple[str, str, str]]]:
-    """The three sets: ``warm`` (random inputs), ``train`` (canonical ones) and ``dev`` (families held out)."""
+    """The three sets: ``warm`` (random inputs), ``train`` (canonical ones) and ``dev`` (families held out).
+
+    The same for the same ``config``. Raises UserMistake when a process that makes them dies.
+    """
     jobs: list[tuple[str, tuple[int, str, float, int]]] = []
     shard = 1000
     sets = {
@@ -71,16 +82,21 @@ def make_examples(config: PretrainConfig) -> dict[str, list[tuple[str, str, str]
             seed = config.seed * 1_000_000 + len(jobs)
             jobs.append((name, (seed, split, canonical, min(shard, count - i))))
     found: dict[str, list[tuple[str, str, str]]] = {name: [] for name in sets}
-    with get_context("spawn").Pool(max(1, (os.cpu_count() or 1))) as pool:
-        for (name, _), rows in zip(jobs, pool.imap(_make, [job for _, job in jobs]), strict=True):
-            found[name] += rows
-            print(f"\rexamples: {sum(map(len, found.values()))}", end="", flush=True)
-    print()
+    try:
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+            for (name, _), rows in zip(jobs, pool.map(_make, [job for _, job in jobs]), strict=True):
+                found[name] += rows
+                print(f"\rexamples: {sum(map(len, found.values()))}", end="", flush=True)
+    except BrokenProcessPool:
+        hint = "The system may have run out of memory (see dmesg). Nothing was written: give the same command again."
+        raise UserMistake("a process that makes examples was killed", hint=hint) from None
+    finally:
+        print()
     return found
 
 
 def prepare(config: PretrainConfig, out: Path) -> None:
-    """Write the tokenizer and the token ids, unless they are there already."""
+    """Write the tokenizer and the token ids, unless they are there already. Raises UserMistake as `make_examples` does."""
     import numpy as np
     from transformers import AutoTokenizer
 

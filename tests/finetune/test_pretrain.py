@@ -1,6 +1,9 @@
 """Pretraining on a few examples: it learns, it can be stopped and taken up, and bad recipes are refused."""
 
 import json
+import multiprocessing
+import threading
+import time
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ from pydantic import ValidationError
 
 from finetune import pretrain
 from finetune.data.packed import PretrainConfig, Rows, prepare, read_config
+from testing_crew.errors import UserMistake
 
 SMALL = PretrainConfig(
     vocab_size=600,
@@ -93,3 +97,16 @@ def test_a_recipe_with_a_misspelt_key_is_refused(tmp_path):
     file.write_text("layrs = 3\n")
     with pytest.raises(ValidationError, match="layrs"):
         read_config(file)
+
+
+def test_a_process_that_dies_while_it_makes_examples_is_an_error_at_once(tmp_path):
+    def kill():
+        while not (made := multiprocessing.active_children()):
+            time.sleep(0.01)
+        made[0].kill()
+
+    threading.Thread(target=kill).start()
+    with pytest.raises(UserMistake, match=r"was killed\n.*the same command again"):
+        prepare(SMALL.model_copy(update={"examples": 10**6}), tmp_path)
+    assert not multiprocessing.active_children()
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from typing import Any
 from finetune.data.synthetic import values
 from finetune.data.synthetic.examples import Example, shown
 from finetune.data.synthetic.program import Parameter, Program
+from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
 from finetune.data.synthetic.tables import is_builtin
 from testing_crew import failures, prompt
 from trace_logger.records import CaseResult
@@ -50,13 +51,13 @@ def _call(name: str, args: tuple[Any, ...]) -> str:
 def observe(rng: random.Random, program: Program) -> list[Step] | None:
     """One test for the state after construction and one or two for each method."""
     namespace: dict[str, Any] = {}
-    exec(compile(program.source, "<made up>", "exec"), namespace)
+    exec(compile(program.source, MADE_UP, "exec"), namespace)
     built = namespace[program.unit]
     made_args = _arguments(program.parameters, 1)
     steps: list[Step] = []
     try:
-        fresh = built(*made_args)
-    except Exception:
+        fresh = bounded(built, *made_args)
+    except (Exception, TooSlow):
         return None
     made = _call(program.unit, made_args)
     name = f"test_{program.unit.lower()}"
@@ -68,7 +69,9 @@ def observe(rng: random.Random, program: Program) -> list[Step] | None:
         subject = f"obj.{_call(method, args)}"
         obj = built(*copy.deepcopy(made_args))
         try:
-            value = getattr(obj, method)(*args)
+            value = bounded(getattr(obj, method), *args)
+        except TooSlow:
+            return None
         except Exception as error:
             if not is_builtin(type(error).__name__):
                 return None

@@ -124,11 +124,11 @@ def from_function_family(rng: random.Random, source: str) -> Program:
     kinds = _kinds(function)
     name = names.function_name(rng)
     function.name = name
-    function = _renamed(rng, function, kinds, change=0.35)
-    parameters = _parameters(function, kinds)
-    for node in ast.walk(function):
+    for node in ast.walk(function):  # before a parameter may come to be called f
         if isinstance(node, ast.Name) and node.id == "f":
             node.id = name
+    function = _renamed(rng, function, kinds, change=0.35)
+    parameters = _parameters(function, kinds)
     _finish_function(rng, function)
     return Program(
         _with_surroundings(rng, ast.unparse(ast.fix_missing_locations(function))),

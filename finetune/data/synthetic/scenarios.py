@@ -22,20 +22,18 @@ import builtins
 import contextlib
 import importlib
 import io
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from finetune.data.synthetic import values
+from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
 
 KNOWN = ("asyncio", "datetime", "decimal", "io", "json", "math")
 LEAST_SCENARIOS = 4
 LONGEST_VALUE = 90  # characters; longer answers teach nothing that shorter ones do not
-_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,6 @@ def read(path: Path) -> list[Family]:
     return found
 
 
-class _TooSlow(BaseException):
-    pass
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise _TooSlow
-
-
 def play(source: str, scenario: str) -> Outcome:
     """Play a scenario against fresh ``source``, which is our own code.
 
@@ -87,24 +77,18 @@ def play(source: str, scenario: str) -> Outcome:
     if not isinstance(last, ast.Expr):
         raise ValueError("the last statement is no expression")
     namespace: dict[str, Any] = {name: importlib.import_module(name) for name in KNOWN}
-    old = signal.signal(signal.SIGALRM, _stop)
-    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
-    try:
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(source, "<made up>", "exec"), namespace)
-            namespace["tmp_path"] = Path(folder)
-            try:
-                exec(compile(ast.Module(before, []), "<scenario>", "exec"), namespace)
-                value = eval(compile(ast.Expression(last.value), "<scenario>", "eval"), namespace)
-            except Exception as error:
-                if folder in str(error):
-                    raise ValueError("the message names the temporary folder") from error
-                return _raised(error)
-    except _TooSlow:
-        raise ValueError("too slow") from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, MADE_UP, "exec"), namespace)
+        namespace["tmp_path"] = Path(folder)
+        try:
+            bounded(exec, compile(ast.Module(before, []), MADE_UP, "exec"), namespace)
+            value = bounded(eval, compile(ast.Expression(last.value), MADE_UP, "eval"), namespace)
+        except TooSlow:
+            raise ValueError("too slow") from None
+        except Exception as error:
+            if folder in str(error):
+                raise ValueError("the message names the temporary folder") from error
+            return _raised(error)
     if not values.is_literal(value) or len(values.literal(value)) > LONGEST_VALUE:
         raise ValueError(f"{str(value)[:100]} is no literal of at most {LONGEST_VALUE} characters")
     return Outcome(value)

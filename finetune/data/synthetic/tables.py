@@ -5,13 +5,12 @@ from __future__ import annotations
 import builtins
 import copy
 import random
-import signal
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any
 
 from finetune.data.synthetic import values
 from finetune.data.synthetic.program import Parameter, Program
+from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
 
 LONGEST_VALUE = 90  # characters; longer answers teach nothing that shorter ones do not
 
@@ -76,31 +75,18 @@ def row_text(row: tuple[Any, ...]) -> str:
     return "(" + ", ".join(map(values.literal, row)) + ")"
 
 
-class _TooSlow(BaseException):
-    pass
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise _TooSlow
-
-
 def call(function: Any, args: tuple[Any, ...], parameters: tuple[Parameter, ...]) -> Row | None:
     """Call a made-up function; None when the answer cannot be written down, is too long, or does not come."""
     plain = [a for a, p in zip(args, parameters, strict=True) if not p.keyword_only]
     named = {p.name: a for a, p in zip(args, parameters, strict=True) if p.keyword_only}
-    old = signal.signal(signal.SIGALRM, _stop)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
-        value = function(*plain, **named)
+        value = bounded(function, *plain, **named)
         if hasattr(value, "__next__"):
-            value = list(value)
-    except _TooSlow:
+            value = bounded(list, value)
+    except TooSlow:
         return None
     except Exception as error:
         return Row(args, raises=type(error).__name__, message=str(error))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     if not values.is_literal(value) or len(values.literal(value)) > LONGEST_VALUE:
         return None
     return Row(args, value)
@@ -110,7 +96,7 @@ def observe(rng: random.Random, program: Program, canonical: bool) -> Table | No
     """Run a program on rows of inputs; None when fewer than two of them have an answer that can be written down."""
     namespace: dict[str, Any] = {}
     try:
-        exec(compile(program.source, "<made up>", "exec"), namespace)
+        exec(compile(program.source, MADE_UP, "exec"), namespace)
     except Exception:
         return None
     parameters = program.parameters
