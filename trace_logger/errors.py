@@ -28,3 +28,7 @@ class UnknownTrace(TraceStoreError):
 
 class PairFileError(TraceStoreError):
     """A JSONL file of pairs that cannot be written, or has rows that are not pairs."""
+
+
+class FingerprintError(PlainError):
+    """A fingerprint file that cannot be read or written."""

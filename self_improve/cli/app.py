@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from self_improve.cli import traces
+from self_improve.cli import bench, traces
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(traces.app, name="traces")
+app.add_typer(bench.app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Model = Annotated[str | None, typer.Option("--model", help="A model tag; the configured one if not given.")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -89,17 +89,11 @@ class Runner:
         return self.execute_cold(plan, variation, why_not if self.warm else "")
 
     def execute_cold(
-        self,
-        plan: Plan,
-        variation: Variation = PLAINEST,
-        why: str = "",
-        *,
-        plain: bool = False,
-        instead: Sequence[str] = (),
+        self, plan: Plan, variation: Variation = PLAINEST, why: str = "", *, plain: bool = False
     ) -> Execution:
-        """One run of ``plan`` in a process of its own, as `cold.run_cold` says; a ``plain`` one has no cases."""
+        """One run of ``plan`` in a process of its own; a ``plain`` one without our plugin, so that it has no cases."""
         kind = self._kind()
-        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain, instead=instead)
+        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain)
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 

@@ -1,0 +1,70 @@
+"""One row of training data, and its way into and out of a JSONL file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from testing_crew import code, prompt
+from testing_crew.errors import UserMistake
+from trace_logger.records import Record
+
+# The beginnings of groups whose side is settled by their source; all others are divided by chance.
+TRAIN_ONLY = "train:"
+DEV_ONLY = "dev:"
+
+
+class Row(Record):
+    """A prompt of ours and the test file that answers it.
+
+    ``kind`` is generate, repair or complete. Rows of one ``group`` are never divided between train and dev.
+    """
+
+    id: str
+    source: str
+    kind: str
+    group: str
+    prompt: str
+    completion: str
+    licence: str = ""
+
+
+def shown_code(row: Row) -> str:
+    """The code under test as the prompt shows it, the line with the module's name included."""
+    return row.prompt.split(f"{prompt.CODE}\n", 1)[1].split(f"\n\n{prompt.CONSTRAINTS}", 1)[0]
+
+
+def module_of(row: Row) -> tuple[str, str]:
+    """The module's name and its text, as the prompt shows them."""
+    first, _, rest = shown_code(row).partition("\n")
+    return first.removeprefix(code.MODULE_LINE).strip(), rest + "\n"
+
+
+def to_jsonl(rows: Iterable[Row]) -> bytes:
+    """The rows, one JSON object a line."""
+    lines = (json.dumps(row.model_dump(), ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+    return "".join(lines).encode("utf-8", "backslashreplace")
+
+
+def read_jsonl(path: Path) -> list[Row]:
+    """The rows of a file. Raises UserMistake when it cannot be read, or a line is no row."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be read: {error.strerror}") from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                rows.append(Row.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                raise UserMistake(
+                    f"{path}, line {number} is no row: {where + ': ' if where else ''}{first['msg']}",
+                    hint="a row has id, source, kind, group, prompt, completion, and may have licence",
+                ) from None
+    return rows
