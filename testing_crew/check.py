@@ -14,18 +14,18 @@ from testing_crew.interpreter import interpreter_for
 from testing_crew.job import file_target, target_for
 from testing_crew.mend import mend
 from testing_crew.runner.gate import Gate, Judgement, Progress, hints
-from testing_crew.runner.plan import plan_file, plan_text
+from testing_crew.runner.plan import Plan, plan_file, plan_text
 from testing_crew.runner.run import Runner
-from trace_logger.records import CodeUnderTest
 
 
-def report(code: CodeUnderTest, found: Judgement) -> dict[str, Any]:
+def report(plan: Plan, found: Judgement) -> dict[str, Any]:
     """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, stability, failures, ...}``.
 
     ``mutants`` and ``stability`` are null for a file that did not pass; ``suspects`` are expected values that contradict the
-    docstring; ``aims`` says what a further test could look at.
+    docstring; ``aims`` says what a further test could look at; ``options_left_out`` are those of the project's own options of
+    pytest that no run here can have.
     """
-    run, mutants, stability = found.run, found.mutants, found.stability
+    code, run, mutants, stability = plan.code, found.run, found.mutants, found.stability
     return {
         "verdict": run.verdict,
         "accepted": found.accepted,
@@ -38,6 +38,7 @@ def report(code: CodeUnderTest, found: Judgement) -> dict[str, Any]:
         "cases": {"passed": run.count("passed"), "failed": run.count("failed"), "error": run.count("error")},
         "failures": failure_log(run).splitlines(),
         "seconds": run.duration,
+        "options_left_out": list(plan.options.left_out),
         "sandbox": run.sandbox,
     }
 
@@ -51,14 +52,14 @@ def check_file(
     """
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
-    found = file_target(target, interpreter_for(interpreter, target))
+    found = file_target(target, interpreter_for(interpreter, target), test=test.resolve())
     tests = code_under_test.read_source(test)
     code_under_test.parse_source(tests, str(test))
     whole = found.whole
     if whole.path is None:
         whole = whole.model_copy(update={"path": str(target.resolve())})
     plan = replace(plan_file(test.resolve(), whole), tests=tests)
-    return report(whole, gate.judge(plan, tell=tell))
+    return report(plan, gate.judge(plan, tell=tell))
 
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
@@ -68,5 +69,6 @@ def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
     # a file that carries its snippet lost the import of it, which is put back; any other is judged as it is
     bare = snippet.detach(tests)
     text = mend(bare, whole).tests if bare != tests else tests
+    plan = plan_text(whole, text, target.files)
     with Runner() as runner:
-        return report(whole, Gate(runner).judge(plan_text(whole, text, target.files)))
+        return report(plan, Gate(runner).judge(plan))

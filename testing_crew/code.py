@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
+from testing_crew.imports import import_root
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
@@ -173,31 +174,8 @@ def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[st
     return header + "\n\n".join(parts) + "\n"
 
 
-def import_root(path: Path) -> tuple[Path, str]:
-    """The folder that must be on ``sys.path`` to import ``path``, and the dotted name it then has."""
-    path = path.resolve()
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return folder, ".".join(parts) or re.sub(r"\W", "_", path.parent.name)
-
-
-_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "testing_crew.toml", ".git")
-
-
-def project_root(path: Path) -> Path:
-    """The project a file belongs to: the nearest folder above it with a project's mark, else its import root."""
-    root, _ = import_root(path)
-    for folder in (path.resolve().parent, *path.resolve().parents):
-        if any((folder / mark).exists() for mark in _ROOT_MARKS):
-            return folder
-    return root
-
-
-def load_units(path: Path, interpreter: str, only: str | None = None) -> list[CodeUnderTest]:
-    """One CodeUnderTest per function or class of the file at ``path``.
+def load_units(path: Path, interpreter: str, only: str | None = None, test: Path | None = None) -> list[CodeUnderTest]:
+    """One CodeUnderTest per function or class of the file at ``path``; ``test`` is the test file that imports it, if any.
 
     Raises UserMistake when the file does not exist, is not text, does not parse, or has nothing to test.
     """
@@ -208,7 +186,7 @@ def load_units(path: Path, interpreter: str, only: str | None = None) -> list[Co
     if not found:
         what = f"no function or class named {only!r}" if only else "no function or class to test"
         raise UserMistake(f"{path}: {what}")
-    root, module = import_root(path)
+    root, module = import_root(path, interpreter, test)
     return [
         CodeUnderTest(
             source=source,

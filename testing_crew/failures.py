@@ -51,6 +51,7 @@ def failure_log(run: PytestRun) -> str:
     if len(lines) > MAX_LINES:
         lines = [*lines[:MAX_LINES], f"... and {len(lines) - MAX_LINES} more"]
     lines += [f"limit: {limit}" for limit in run.limits_hit]
+    lines = lines or [f"collection: {c.message}" for c in run.cases if c.phase == "collect" and c.message]
     if not lines:
         lines = [
             {

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from testing_crew.code import project_root
+from testing_crew.imports import project_root
 
 
 def interpreter_for(chosen: str | None, target: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.backends.base import Sampling
+from testing_crew.imports import project_root
 from testing_crew.interpreter import interpreter_for
 from testing_crew.loop import RepairLoop, Writer, explain
 from testing_crew.mend import mend
@@ -43,10 +44,10 @@ class Target:
         return unit if len(self.units) == 1 else unit.model_copy(update={"unit": None})
 
 
-def file_target(path: Path, interpreter: str, only: set[str] | None = None) -> Target:
-    """A file as a target. Raises UserMistake as ``code.load_units`` does."""
-    units = code_under_test.load_units(path, interpreter)
-    project = code_under_test.project_root(path)
+def file_target(path: Path, interpreter: str, only: set[str] | None = None, test: Path | None = None) -> Target:
+    """A file as a target, which ``test`` imports if there is such a file. Raises UserMistake as ``code.load_units`` does."""
+    units = code_under_test.load_units(path, interpreter, test=test)
+    project = project_root(path)
     if not snippet.importable(path):
         return source_target(units[0].source, str(path.resolve()), interpreter, project)
     kept = tuple(u for u in units if only is None or u.unit in only) or tuple(units)
@@ -68,7 +69,7 @@ def target_for(code: str, file: str, chosen_interpreter: str | None) -> Target:
         tree = code_under_test.parse_source(code, file)
         return file_target(path, interpreter, {u.name for u in code_under_test.find_units(tree)})
     folder = path.parent if path.parent.is_dir() else Path.cwd()
-    return source_target(code, file, interpreter, code_under_test.project_root(folder / "x.py"))
+    return source_target(code, file, interpreter, project_root(folder / "x.py"))
 
 
 def _path(file: str) -> Path:

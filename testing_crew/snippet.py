@@ -14,6 +14,7 @@ from pathlib import Path
 
 from testing_crew import code as code_under_test
 from testing_crew.errors import UserMistake
+from testing_crew.imports import is_name, package_root
 from trace_logger.records import CodeUnderTest
 
 BEGIN = "# ---- code under test, word for word ----"
@@ -36,7 +37,7 @@ def stands_in(path: Path, source: str) -> bool:
 
 def importable(path: Path) -> bool:
     """Whether a file has a name that an import statement can say."""
-    return path.suffix == ".py" and all(part.isidentifier() for part in code_under_test.import_root(path)[1].split("."))
+    return path.suffix == ".py" and all(map(is_name, package_root(path)[1].split(".")))
 
 
 def plain_name(text: str) -> str:

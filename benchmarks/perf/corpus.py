@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from testing_crew.code import find_units, import_root, parse_source, read_source
+from testing_crew.code import find_units, parse_source, read_source
 from testing_crew.errors import UserMistake
+from testing_crew.imports import package_root
 from testing_crew.runner.plan import Plan, plan_file, plan_text
 from trace_logger.records import CodeUnderTest
 
@@ -132,7 +133,7 @@ def installed(package: str, limit: int | None, copies: Path | None) -> Iterator[
         folder = Path(shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True))
     targets = {test: _target(test, folder) for test in sorted(folder.rglob("test_*.py"))}
     for test, target in spread([(test, target) for test, target in targets.items() if target], limit):
-        root, module = import_root(target)
+        root, module = package_root(target)
         source = read_source(target)
         code = CodeUnderTest(
             source=source,
@@ -152,7 +153,7 @@ def _target(test: Path, folder: Path) -> Path | None:
     except (UserMistake, SyntaxError, ValueError):
         return None
     weights: dict[Path, float] = {}
-    for dotted, names in _imported(tree, import_root(test)[1]):
+    for dotted, names in _imported(tree, package_root(test)[1]):
         places = [(dotted, len(names) or 1), *((f"{dotted}.{name}", 1) for name in names)]
         for module, weight in places:
             path = _module_path(module, folder)

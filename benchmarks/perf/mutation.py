@@ -40,7 +40,8 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.perf.table import show
-from testing_crew.code import import_root, read_source
+from testing_crew.code import read_source
+from testing_crew.imports import package_root
 from testing_crew.runner import mutants as running
 from testing_crew.runner.mutation import Mutant, mutants, sample
 from testing_crew.runner.mutation_kept import kept_edits
@@ -227,7 +228,7 @@ def _command(tests: Path) -> list[str]:
 
 
 def _environment(target: Path) -> dict[str, str]:
-    paths = [str(import_root(target)[0]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(package_root(target)[0]), os.environ.get("PYTHONPATH", "")]
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
@@ -262,7 +263,7 @@ def key(source: str) -> str:
 
 def _code(target: Path) -> CodeUnderTest:
     source = read_source(target)
-    root, module = import_root(target)
+    root, module = package_root(target)
     return CodeUnderTest(
         source=source, shown=source, module=module, path=str(target), root=str(root), interpreter=sys.executable
     )

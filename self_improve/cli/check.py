@@ -61,6 +61,11 @@ def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
         console.print(f"  [yellow]the code may be wrong:[/] {escape(suspect)}", soft_wrap=True)
     for aim in report["aims"][:_MOST_SURVIVORS]:
         console.print(f"  [dim]{escape(aim)}[/]", soft_wrap=True)
+    if report["options_left_out"]:
+        left_out = ", ".join(report["options_left_out"])
+        console.print(
+            f"  of the project's own pytest options, left out: {left_out}", style="dim", markup=False, soft_wrap=True
+        )
     console.print(f"  [dim]sandbox: {escape(report['sandbox'])}[/]", soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,9 +25,18 @@ _KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMR
 
 
 def run_cold(
-    plan: Plan, variation: Variation, limits: Limits, kind: box.Kind, *, plain: bool = False
+    plan: Plan,
+    variation: Variation,
+    limits: Limits,
+    kind: box.Kind,
+    *,
+    plain: bool = False,
+    instead: Sequence[str] = (),
 ) -> tuple[Ending, Path]:
-    """Make one run of ``plan``, and say in which folder of its own it was. A ``plain`` one is without our plugin."""
+    """Make one run of ``plan``, and say in which folder of its own it was.
+
+    A ``plain`` one is without our plugin; ``instead`` are arguments of pytest's in place of the plan's test file.
+    """
     with Scratch() as scratch:
         for relative, data in plan.files.items():
             scratch.write(relative, data)
@@ -39,11 +49,12 @@ def run_cold(
             "die_with_parent": kind == "limits",
             "alone": kind != "limits",
             "started": started,
+            "behind": placed.behind,
         }
         settings_file = scratch.report.parent / "settings.json"
         settings_file.write_text(json.dumps(settings), encoding="utf-8")
         plugin = [] if plain else ["-p", f"{PROBE_PACKAGE}.plugin"]
-        arguments = [*placed.options, *plugin, str(placed.test)]
+        arguments = [*placed.options, *placed.late, *plugin, *(instead or [str(placed.test)])]
         variables = {
             **environment(plan.interpreter, scratch.path, variation.hash_seed),
             "PYTHONPATH": os.pathsep.join(placed.path),

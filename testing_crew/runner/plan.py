@@ -10,14 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from testing_crew.errors import UserMistake
+from testing_crew.imports import import_places, package_root, project_root
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
-from testing_crew.runner.project import module_file, pytest_settings, top_of, unit_range
+from testing_crew.runner.options import NO_OPTIONS, Options, project_options, python_path
+from testing_crew.runner.project import conftests_above, hides_library, module_file, pytest_settings, top_of, unit_range
 from trace_logger.records import CodeUnderTest
 
 TEST_NAME = "test_generated.py"
 _PYTEST = (
-    "-q",
+    "--verbosity=-1",
     "--tb=short",
     "--color=no",
     "--no-header",
@@ -36,8 +38,9 @@ class Plan:
     """A run that may be made many times, in many folders.
 
     ``files`` lie below the run's own folder, where the test is too unless ``test`` is an absolute path. ``target`` and
-    ``root`` are None when they are the run's own. ``top`` bounds where ``conftest.py`` is looked for; None for the run's own
-    folder, so nowhere else.
+    ``root`` are None when they are the run's own. ``top`` is the folder in which the project's own runs are made; with
+    ``in_place`` it bounds where ``conftest.py`` is looked for, else that is the run's own folder. ``path`` comes first in what
+    can be imported, ``behind`` last. ``mode`` is an import mode of pytest's that holds whatever the project says.
     """
 
     code: CodeUnderTest
@@ -49,10 +52,13 @@ class Plan:
     root: Path | None
     beside: bool
     path: tuple[Path, ...] = ()
+    behind: tuple[Path, ...] = ()
     top: Path | None = None
-    mode: str = "prepend"
+    in_place: bool = False
+    mode: str | None = None
     settings: Path | None = None
     conftests: bool = False
+    options: Options = NO_OPTIONS
 
     @cached_property
     def range(self) -> tuple[int, int] | None:
@@ -67,30 +73,34 @@ class Plan:
 
     def place(self, work: Path) -> Placed:
         """The plan with ``work`` as the run's own folder."""
-        root = self.root or work
-        top = self.top or (self.root or work)
-        options = [*_PYTEST, "--rootdir", str(top), "--confcutdir", str(self.top or work), f"--import-mode={self.mode}"]
-        options += _DEFAULT_NAMES if self.top is None else ()
-        options += ["-c", str(self.settings or os.devnull)]
-        path = [*([work] if self.beside else []), *(self.path or (root,))]
+        top = self.top or work
+        options = [*self.options.kept, *_PYTEST, "--rootdir", str(top)]
+        options += ["--confcutdir", str(top if self.in_place else work), "-c", str(self.settings or os.devnull)]
+        options += [f"--import-mode={self.mode}"] if self.mode else []
+        options += () if self.in_place else _DEFAULT_NAMES
+        path = [*([work] if self.beside else []), *self.path]
         return Placed(
             test=work / self.test,  # an absolute path stays what it is
             target=self.target or work / module_file(self.code.module),
             cwd=top,
             path=tuple(dict.fromkeys(map(str, path))),
+            behind=tuple(map(str, self.behind)),
             options=tuple(options),
+            late=self.options.late if self.conftests else (),
         )
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A plan in its place: ``options`` are pytest's, ``path`` comes first in what can be imported."""
+    """A plan in its place: ``options`` are pytest's, ``late`` those that it knows once it has loaded ``conftest.py`` files."""
 
     test: Path
     target: Path
     cwd: Path
     path: tuple[str, ...]
+    behind: tuple[str, ...]
     options: tuple[str, ...]
+    late: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,9 @@ def plan_text(code: CodeUnderTest, tests: str, files: Mapping[str, str] | None =
     if files is None and code.path is None:
         beside = {module_file(code.module): code.source}
     root = _root(code)
-    settings = pytest_settings(root, interpreter.pytest) if root else None
+    top = _top(root, code)
+    settings = pytest_settings(top, interpreter.pytest) if top else None
+    path, behind = _path(root, top, {*import_places(interpreter), *python_path(settings)})
     return Plan(
         code=code,
         interpreter=interpreter,
@@ -151,7 +163,11 @@ def plan_text(code: CodeUnderTest, tests: str, files: Mapping[str, str] | None =
         target=Path(os.path.abspath(code.path)) if code.path else None,
         root=root,
         beside=bool(beside) or root is None,
+        path=path,
+        behind=behind,
+        top=top,
         settings=settings,
+        options=_options(settings, top, []) if top else NO_OPTIONS,
     )
 
 
@@ -167,16 +183,25 @@ def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
     interpreter = inspect_interpreter(code.interpreter)
     root = _root(code)
     settings = pytest_settings(test.parent, interpreter.pytest)
-    top = top_of(root or test.parent, settings, test)
+    top = top_of(root or test.parent, settings, test, project_root(test))
+    options = _options(settings, top, conftests := conftests_above(test, top))
     files = {} if code.path else {module_file(code.module): _bytes(code.source)}
-    name, mode = str(test), "prepend"
-    conftests = [p / "conftest.py" for p in test.parents if p.is_relative_to(top) and (p / "conftest.py").is_file()]
+    name, mode = str(test), None
+    bases = {
+        package_root(file)[0] for file in (test, *conftests)
+    }  # which pytest puts on the path itself, when it gets there
+    more: list[Path] = []
     if test.suffix != ".py" or "." in test.stem:
         files |= {conftest.relative_to(top).as_posix(): conftest.read_bytes() for conftest in conftests}
         name = (test.parent.relative_to(top) / TEST_NAME).as_posix()
         files[name] = test.read_bytes()
+        more = [package_root(test)[0]]
     elif test.stem == code.module.partition(".")[0]:
         mode = "importlib"  # as a module of that name it would hide the target
+        more = [package_root(test)[0]]
+    elif "--import-mode=importlib" in options.kept:
+        bases = set()
+    path, behind = _path(root, top, {*import_places(interpreter), *python_path(settings), *bases})
     return Plan(
         code=code,
         interpreter=interpreter,
@@ -186,17 +211,32 @@ def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
         target=Path(os.path.abspath(code.path)) if code.path else None,
         root=root,
         beside=code.path is None,
-        path=tuple(dict.fromkeys([*([root] if root else []), _base(test), top])),
+        path=tuple(dict.fromkeys([*path, *more])),
+        behind=behind,
         top=top,
+        in_place=True,
         mode=mode,
         settings=settings,
         conftests=bool(conftests),
+        options=options,
     )
 
 
-def _base(test: Path) -> Path:
-    """The folder that pytest puts on the path for ``test``: the first above it that is no package."""
-    return next(folder for folder in test.parents if not (folder / "__init__.py").is_file())
+def _options(settings: Path | None, top: Path, conftests: list[Path]) -> Options:
+    # pytest loads those in the top folder and in its folders of tests whatever the test file is
+    return project_options(settings, top, [*conftests, *top.glob("conftest.py"), *top.glob("test*/conftest.py")])
+
+
+def _path(root: Path | None, top: Path | None, reached: set[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """What comes first and last on the path: the top, as in ``python -m pytest``, and the root where nothing else leads there.
+
+    A root whose modules would hide the standard library's comes last: a project's own run never begins with it.
+    """
+    if top is None or root is None:
+        return (), ()
+    if root == top or root.resolve() in reached:
+        return (top,), ()
+    return ((top,), (root,)) if hides_library(root) else ((top, root), ())
 
 
 def _root(code: CodeUnderTest) -> Path | None:
@@ -206,6 +246,13 @@ def _root(code: CodeUnderTest) -> Path | None:
     if not root.is_dir():
         raise UserMistake(f"There is no folder at {code.root}, which should be the root of {code.module}.")
     return root
+
+
+def _top(root: Path | None, code: CodeUnderTest) -> Path | None:
+    if root is None or code.path is None:
+        return root
+    top = project_root(Path(code.path))
+    return top if root.is_relative_to(top) else root
 
 
 def _relative(path: str) -> str:

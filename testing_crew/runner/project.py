@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from pathlib import Path
 
 _MOST_LEVELS = 2  # a source folder lies at most this deep below the top of its project: src/, python/src/
@@ -81,12 +82,34 @@ def _has_section(path: Path, section: str) -> bool:
     return re.search(section, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE) is not None
 
 
-def top_of(root: Path, settings: Path | None, test: Path) -> Path:
-    """The folder that ``test`` (an absolute path) expects to be run in."""
+def top_of(root: Path, settings: Path | None, test: Path, project: Path) -> Path:
+    """The folder that ``test`` (an absolute path), a file of the folder ``project``, expects to be run in."""
     if settings is not None and test.is_relative_to(settings.parent):
         return settings.parent
+    if test.is_relative_to(project) and root.is_relative_to(project):
+        return project
     if os.path.splitdrive(root)[0] != os.path.splitdrive(test)[0]:
         return test.parent
     common = Path(os.path.commonpath([root, test.parent]))
     near = common != Path(common.anchor) and len(root.relative_to(common).parts) <= _MOST_LEVELS
     return common if near else test.parent
+
+
+def conftests_above(test: Path, top: Path) -> list[Path]:
+    """The ``conftest.py`` files that hold for ``test`` in runs from ``top``."""
+    return [p / "conftest.py" for p in test.parents if p.is_relative_to(top) and (p / "conftest.py").is_file()]
+
+
+def importable(folder: str | Path) -> set[str]:
+    """The top-level names that ``folder`` offers to an import statement, but for packages without an ``__init__.py``."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return set()
+    files = {e.name.partition(".")[0] for e in entries if e.name.endswith((".py", ".so"))}
+    return files | {e.name for e in entries if os.path.isfile(os.path.join(e.path, "__init__.py"))}
+
+
+def hides_library(folder: Path) -> bool:
+    """Whether Python's own modules could not be had with ``folder`` before them on the path."""
+    return not importable(folder).isdisjoint(sys.stdlib_module_names)

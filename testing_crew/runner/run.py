@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -89,11 +89,17 @@ class Runner:
         return self.execute_cold(plan, variation, why_not if self.warm else "")
 
     def execute_cold(
-        self, plan: Plan, variation: Variation = PLAINEST, why: str = "", *, plain: bool = False
+        self,
+        plan: Plan,
+        variation: Variation = PLAINEST,
+        why: str = "",
+        *,
+        plain: bool = False,
+        instead: Sequence[str] = (),
     ) -> Execution:
-        """One run of ``plan`` in a process of its own; a ``plain`` one without our plugin, so that it has no cases."""
+        """One run of ``plan`` in a process of its own, as `cold.run_cold` says; a ``plain`` one has no cases."""
         kind = self._kind()
-        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain)
+        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain, instead=instead)
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 

@@ -17,14 +17,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from testing_crew.imports import package_root
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import environment, process_limit, start_mark
 from testing_crew.runner.inside.launch import VARIABLE
 from testing_crew.runner.inside.messages import receive, send
 from testing_crew.runner.inside.room import FOLDERS
 from testing_crew.runner.limits import Limits
+from testing_crew.runner.options import python_path
 from testing_crew.runner.plan import PLAINEST, Plan, Variation
 from testing_crew.runner.process import kill_marked
+from testing_crew.runner.project import importable
 from testing_crew.runner.scratch import Folder, install_probe
 from testing_crew.runner.verdict import Ending, read_report
 
@@ -56,8 +59,9 @@ class Refused(Exception):
 
 def mould(plan: Plan, hash_seed: int) -> Hashable:
     """What two runs must have in common to come from one zygote."""
-    where = (plan.root, plan.top, plan.settings, plan.mode, plan.conftests, plan.needed)
-    return plan.interpreter.executable, plan.interpreter.pytest, where, hash_seed
+    where = (plan.root, plan.top, plan.in_place, plan.settings, plan.mode, plan.conftests, plan.needed)
+    options = (plan.options.kept, plan.path if plan.options.bring_plugins else ())
+    return plan.interpreter.executable, plan.interpreter.pytest, where, options, hash_seed
 
 
 def refusal(plan: Plan) -> str:
@@ -118,6 +122,8 @@ class Zygote:
         settings_file = self._folder / "settings.json"
         settings_file.write_text(json.dumps(settings), encoding="utf-8")
         variables = {**environment(plan.interpreter, self._place, hash_seed), VARIABLE: str(settings_file)}
+        if plan.options.bring_plugins:
+            variables["PYTHONPATH"] = os.pathsep.join(map(str, plan.path))
         if nested:
             variables["TMPDIR"] = "/dev/shm"  # all that can be written to before a run has a place of its own
         self._log = self._folder / "log"
@@ -139,7 +145,7 @@ class Zygote:
         files = {"sample_target.py": _SAMPLE_TARGET.encode(), "test_sample.py": _SAMPLE.encode()}
         order = self._order(plan, PLAINEST, limits, files, learn=True)
         work = self._place / "work"
-        order.update(test=str(work / "test_sample.py"), path=[str(work)], cwd=str(work))
+        order.update(test=str(work / "test_sample.py"), path=[str(work)], behind=[], cwd=str(work))
         names = {"module": "sample_target", "target": str(work / "sample_target.py"), "range": [1, 2]}
         order["settings"].update(names, test=order["test"])
         answer = self._ask(order, _START_SECONDS)
@@ -181,8 +187,9 @@ class Zygote:
         if os.path.realpath(placed.target) in self._files:
             return "the target is loaded with pytest's own plugins"
         own = {name.partition("/")[0].partition(".")[0]: "" for name in plan.files}
-        for folder in placed.path:
-            own |= dict.fromkeys(_importable(folder), os.path.join(os.path.realpath(folder), ""))
+        reached = {package_root(placed.test)[0], *python_path(plan.settings)}  # where pytest itself will look
+        for folder in dict.fromkeys([*placed.path, *map(str, reached)]):
+            own |= dict.fromkeys(importable(folder), os.path.join(os.path.realpath(folder), ""))
         hidden = sorted(name for name, folder in own.items() if self._would_hide(name, folder))
         return f"{hidden[0]} of the project would be hidden by the module of that name in pytest" if hidden else ""
 
@@ -220,6 +227,8 @@ class Zygote:
             "files": {name: base64.b64encode(data).decode() for name, data in files.items()},
             "test": str(placed.test),
             "path": list(placed.path),
+            "behind": list(placed.behind),
+            "options": [] if learn else list(placed.late),
             "cwd": str(placed.cwd),
             "settings": variation.settings(plan, placed, str(report)),
             "limits": {
@@ -265,13 +274,3 @@ def _ending(answer: dict[str, Any], order: dict[str, Any]) -> Ending:
         cpu_seconds=answer["cpu_seconds"],
         peak_bytes=answer["peak_bytes"],
     )
-
-
-def _importable(folder: str) -> set[str]:
-    """The top-level names that ``folder`` offers to an import statement, but for packages without an ``__init__.py``."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return set()
-    files = {e.name.partition(".")[0] for e in entries if e.name.endswith((".py", ".so"))}
-    return files | {e.name for e in entries if os.path.isfile(os.path.join(e.path, "__init__.py"))}

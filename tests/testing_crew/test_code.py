@@ -89,15 +89,6 @@ def test_shown_code_of_every_unit_of_our_own_modules_parses():
             ast.parse(unit.shown)
 
 
-def test_module_name_follows_the_packages_above(tmp_path):
-    inner = tmp_path / "src" / "pkg" / "sub"
-    inner.mkdir(parents=True)
-    (inner / "__init__.py").touch()
-    (inner.parent / "__init__.py").touch()
-    assert code.import_root(inner / "mod.py") == (tmp_path / "src", "pkg.sub.mod")
-    assert code.import_root(inner / "__init__.py") == (tmp_path / "src", "pkg.sub")
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [("def f(:\n", "line 1: not valid Python"), ("x = 1\n", "no function or class"), ("\0", "not valid Python")],

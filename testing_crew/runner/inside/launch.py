@@ -134,6 +134,7 @@ def main() -> int:
         _fork_and_follow(settings["report"] + USAGE, settings["limits"], settings["alone"])
         if settings["die_with_parent"]:
             _die_with_parent()
+    sys.path += settings["behind"]
     import pytest
 
     become_pytest()

@@ -36,6 +36,7 @@ class Probe:
     def __init__(self) -> None:
         self.cases: dict[str, dict[str, Any]] = {}
         self.collected = 0
+        self.deselected = 0
         self.internal: str | None = None
         self.only: frozenset[str] | None = None
         self.mutant: mutant.Mutant | None = None
@@ -102,9 +103,15 @@ class Probe:
         if self.shuffle is not None:
             shuffle(items, self.shuffle)
 
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.deselected += len(items)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._session = session
         self.collected = len(session.items)
+        if self.deselected and not session.items:
+            said = f"the project's own pytest options deselect every test of the file ({self.deselected})"
+            self._collect_case("", "skipped", None, said, None)
 
     # -- one test -----------------------------------------------------------------------------------------------------
 

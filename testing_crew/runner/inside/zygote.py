@@ -56,6 +56,7 @@ class _Zygote:
         self.kept: list[str] = settings["kept"]
         self.order: dict[str, Any] | None = None
         self.probe = Probe()
+        self.path_began = sys.path[0]
 
     @pytest.hookimpl(tryfirst=True, wrapper=True)
     def pytest_load_initial_conftests(
@@ -63,7 +64,7 @@ class _Zygote:
     ) -> Generator[None, object, object]:
         if self.stage == "conftests":
             order = self.wait()
-            args.append(order["test"])
+            args += [*order["options"], order["test"]]
             known = early_config._parser.parse_known_args(args, namespace=copy.copy(early_config.option))
             early_config.known_args_namespace = known
             self.probe.begin(order["settings"])
@@ -126,7 +127,7 @@ class _Zygote:
         if run.fork():
             if self.rooms:
                 self.rooms.close()
-            _make_ready(order)
+            _make_ready(order, self.path_began)
             self.order = order
             return order
         answer = {**run.follow(), "spent": _has_used_network()}
@@ -193,8 +194,11 @@ def _self_portrait() -> dict[str, Any]:
     }
 
 
-def _make_ready(order: dict[str, Any]) -> None:
-    sys.path[:0] = order["path"]
+def _make_ready(order: dict[str, Any], path_began: str) -> None:
+    # Behind what pytest has put there since (its setting ``pythonpath``), as where Python begins with these folders.
+    place = sys.path.index(path_began) if path_began in sys.path else 0
+    sys.path[place:place] = order["path"]
+    sys.path += order["behind"]
     os.environ["PYTHONPATH"] = os.pathsep.join(order["path"])
     os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.path.join(order["place"], "tmp")))
     tempfile.tempdir = None
