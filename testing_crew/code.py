@@ -6,6 +6,7 @@ import ast
 import re
 import tokenize
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
@@ -128,6 +129,12 @@ def _import_text(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> str:
     return ast.unparse(kept)
 
 
+@lru_cache(maxsize=4)
+def _tree(source: str) -> ast.Module:
+    """The tree of a module many of whose units are rendered one after the other; it is not changed."""
+    return ast.parse(source)
+
+
 def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CHARS) -> str:
     """What a model is shown of ``source``: the module's name, then the unit with the imports, constants and helpers it uses.
 
@@ -138,7 +145,7 @@ def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CH
     if unit is None:
         return header + source.strip() + "\n"
     lines = source_lines(source)
-    statements = _statements(ast.parse(source).body)
+    statements = _statements(_tree(source).body)
     by_name: dict[str, ast.stmt] = {}
     for node in statements:
         for name in _bound_names(node):

@@ -177,12 +177,9 @@ def cut(text: str, keep: Callable[[str], bool]) -> str:
 def _needed(tree: ast.Module, kept: set[str]) -> set[str]:
     """The names that the kept tests reach, with those that run in any case."""
     reached = reach(tree)
-    wanted = {name for test in kept for name in reached[test]}
+    wanted = {name for test in kept for name in reached[test]} | _always(tree)
     beside = helpers(tree)
-    queue = [node for node in tree.body if _runs_anyway(node)]
     seen: set[str] = set()
-    for node in queue:
-        wanted |= names_in(node)
     while new := (wanted & beside.keys()) - seen:
         seen |= new
         for name in new:
@@ -190,11 +187,15 @@ def _needed(tree: ast.Module, kept: set[str]) -> set[str]:
     return wanted
 
 
+@lru_cache(maxsize=16)
+def _always(tree: ast.Module) -> frozenset[str]:
+    return frozenset(name for node in tree.body if _runs_anyway(node) for name in names_in(node))
+
+
 def _runs_anyway(node: ast.stmt) -> bool:
     if isinstance(node, _Function):
-        return "autouse" in ast.dump(ast.Module([*map(ast.Expr, node.decorator_list)], [])) or node.name.startswith(
-            ("setup_", "teardown_", "setUpModule", "tearDownModule")
-        )
+        auto = any(isinstance(n, ast.keyword) and n.arg == "autouse" for d in node.decorator_list for n in ast.walk(d))
+        return auto or node.name.startswith(("setup_", "teardown_", "setUpModule", "tearDownModule"))
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         return "pytestmark" in bound(node)
     return not isinstance(node, (*_Import, ast.ClassDef, ast.AugAssign)) and not is_left_out(node)
@@ -280,37 +281,3 @@ def _joined(pieces: list[_Piece]) -> str:
             out += "\n" if same else "\n\n" if "block" not in (before.kind, piece.kind) else "\n\n\n"
         out += piece.text
     return out + "\n"
-
-
-_BUILT_IN_FIXTURES = {
-    *("request", "tmp_path", "tmp_path_factory", "tmpdir", "monkeypatch", "capsys", "capfd", "caplog", "recwarn"),
-    *("self", "cls", "pytestconfig", "cache", "doctest_namespace", "record_property", "tmpdir_factory"),
-}
-
-
-def fixtures_known(tree: ast.Module) -> set[str]:
-    """The fixtures that pytest has and the file defines."""
-    defined = {
-        n.name
-        for n in ast.walk(tree)
-        if isinstance(n, _Function) and "fixture" in ast.dump(ast.Tuple(n.decorator_list))
-    }
-    return defined | _BUILT_IN_FIXTURES
-
-
-def fixtures_asked(tree: ast.Module) -> dict[str, set[str]]:
-    """For each test the parameters that no default and no parametrize of its own, its class's or the file's gives it."""
-    marks = [n.value for n in tree.body if isinstance(n, ast.Assign) and "pytestmark" in bound(n)]
-    found = {}
-    for name, node, owner in tests_in(tree):
-        args = node.args  # type: ignore[attr-defined]
-        every = [*args.posonlyargs, *args.args]
-        asked = {a.arg for a in every[: len(every) - len(args.defaults)]}
-        decorators = [*node.decorator_list, *(owner.decorator_list if owner else []), *marks]  # type: ignore[attr-defined]
-        given: set[str] = set()
-        for mark in decorators:
-            for n in ast.walk(mark):
-                if isinstance(n, ast.Constant) and isinstance(n.value, str):
-                    given |= {part.strip() for part in n.value.split(",")}
-        found[name] = asked - given
-    return found

@@ -22,6 +22,10 @@ from testing_crew import prompt
 
 HUB = "kjain14/testgeneval"
 _SOURCE_FOLDERS = ("src", "lib")
+_BUILT_IN_FIXTURES = {
+    *("request", "tmp_path", "tmp_path_factory", "tmpdir", "monkeypatch", "capsys", "capfd", "caplog", "recwarn"),
+    *("self", "cls", "pytestconfig", "cache", "doctest_namespace", "record_property", "tmpdir_factory"),
+}
 
 
 def open_rows(spec: Spec, context: Context) -> Source:
@@ -127,12 +131,12 @@ def _lacking(tree: ast.Module, module: str) -> set[str]:
     for node in tree.body:
         if surgery.foreign(node, {top}) and isinstance(node, (ast.Import, ast.ImportFrom)):
             gone |= surgery.bound(node)
-    known = surgery.fixtures_known(tree)
+    known = _known(tree)
     found = set()
     for name, reached in surgery.reach(tree).items():
         if gone & set(reached):
             found.add(name)
-    return found | {name for name, asked in surgery.fixtures_asked(tree).items() if asked - known}
+    return found | {name for name, asked in _asked(tree).items() if asked - known}
 
 
 def by_unit(code: str, tests: str, module: str) -> dict[str, list[str]]:
@@ -181,3 +185,31 @@ def _that_fit(tests: str, names: list[str], asked: str, context: Context) -> str
             kept.append(name)
             best = made
     return best
+
+
+def _known(tree: ast.Module) -> set[str]:
+    """The fixtures that pytest has and the file defines."""
+    defined = {
+        n.name
+        for n in ast.walk(tree)
+        if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and "fixture" in ast.dump(ast.Tuple(n.decorator_list))
+    }
+    return defined | _BUILT_IN_FIXTURES
+
+
+def _asked(tree: ast.Module) -> dict[str, set[str]]:
+    """For each test the parameters that no default and no parametrize of its own, its class's or the file's gives it."""
+    marks = [n.value for n in tree.body if isinstance(n, ast.Assign) and "pytestmark" in surgery.bound(n)]
+    found = {}
+    for name, node, owner in surgery.tests_in(tree):
+        args = node.args  # type: ignore[attr-defined]
+        every = [*args.posonlyargs, *args.args]
+        asked = {a.arg for a in every[: len(every) - len(args.defaults)]}
+        decorators = [*node.decorator_list, *(owner.decorator_list if owner else []), *marks]  # type: ignore[attr-defined]
+        given: set[str] = set()
+        for mark in decorators:
+            for n in ast.walk(mark):
+                if isinstance(n, ast.Constant) and isinstance(n.value, str):
+                    given |= {part.strip() for part in n.value.split(",")}
+        found[name] = asked - given
+    return found

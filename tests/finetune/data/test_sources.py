@@ -25,21 +25,19 @@ def test_a_kodcode_row_is_what_the_agent_would_ask(built, jsonl):
     assert row.licence
 
 
-@pytest.mark.parametrize(
-    ("tests", "first"),
-    [
-        ("def test_add():\n    assert add(1, 2) == 3\n", "from solution import add\n\n\ndef test_add"),
-        (
-            "import pytest\n\ndef test_add():\n    with pytest.raises(TypeError):\n        add(1, '')\n",
-            "import pytest\n\nfrom solution import add\n\ndef test_add",
+def test_a_test_that_lacks_the_import_gets_exactly_the_names_it_uses(built, jsonl):
+    beginnings = {
+        "def test_add():\n    assert ad(1, 2) == 3\n": "from solution import ad\n\n\ndef test_add",
+        "import pytest\n\ndef test_add():\n    with pytest.raises(TypeError):\n        ade(1, '')\n": (
+            "import pytest\n\nfrom solution import ade\n\ndef test_add"
         ),
-        ("from solution import *\n\ndef test_add():\n    assert add(1, 2) == 3\n", "from solution import add\n"),
-        ("import solution\n\ndef test_add():\n    assert solution.add(1, 2) == 3\n", "import solution\n\ndef test_add"),
-    ],
-)
-def test_a_test_that_lacks_the_import_gets_exactly_the_names_it_uses(built, jsonl, tests, first):
-    (row,) = built(f"kodcode:{jsonl([kodcode('add', tests=tests)])}", verify=True).train
-    assert row.completion.startswith(first)
+        "from solution import *\n\ndef test_add():\n    assert adf(1, 2) == 3\n": "from solution import adf\n",
+        "import solution\n\ndef test_add():\n    assert solution.adg(1, 2) == 3\n": "import solution\n\ndef test_add",
+    }
+    rows = [kodcode(name, tests=t) for name, t in zip(("ad", "ade", "adf", "adg"), beginnings, strict=True)]
+    made = {r.id: r.completion for r in built(f"kodcode:{jsonl(rows)}", verify=True).train}
+    for row, wanted in zip(rows, beginnings.values(), strict=True):
+        assert made[f"kodcode/{row['question_id']}"].startswith(wanted)
 
 
 @pytest.mark.parametrize(
