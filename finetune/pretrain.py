@@ -144,6 +144,7 @@ def train(config: PretrainConfig, out: Path, device: str = "cpu") -> None:
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": step + 1, "train": round(recent, 4), "dev": round(dev, 4)}) + "\n")
     save(model, tokenizer, out / "model")
+    (out / "model" / "training.json").write_text(json.dumps({"prompt_version": config.prompt_version}) + "\n")
 
 
 def _checkpoint(out: Path, model: Any, optimizers: list[Any], step: int) -> None:

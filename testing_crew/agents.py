@@ -113,6 +113,7 @@ class AgentWriter:
     def __init__(self, backend: Backend) -> None:
         self.tag = backend.tag
         self.revision = backend.revision
+        self.prompt_version = backend.prompt_version
         self._llm = PromptLLM.over(backend)
         self._writer = self._agent("Test writer", "Write a pytest file for the code under test")
         self._repairer = self._agent("Test repairer", "Mend the tests that failed, from what pytest said")

@@ -22,8 +22,8 @@ _DID_NOT_RAISE = re.compile(r"DID NOT RAISE (?:any of )?\(?<class '(?:[\w.]*\.)?
 
 
 def clip(text: str, limit: int = MAX_VALUE) -> str:
-    """``text`` on one line, free of memory addresses, at most ``limit`` characters."""
-    flat = " ".join(_ADDRESS.sub("0x...", text).split())
+    """``text`` on one line, free of memory addresses, at most ``limit`` characters; spaces within a line stay."""
+    flat = " ".join(line.strip() for line in _ADDRESS.sub("0x...", text).splitlines() if line.strip())
     return flat if len(flat) <= limit else flat[: limit - 3] + "..."
 
 

@@ -25,6 +25,7 @@ class Writer(Protocol):
 
     tag: str
     revision: str
+    prompt_version: int
 
     def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
         """Answer ``prompt``. Raises GenerationFailed when there is no answer."""
@@ -72,11 +73,12 @@ class RepairLoop:
         if answered is None:
             return None
         kind, asked, completion, sampling = answered
-        mended = mend(completion.text, self.code)
+        failed = self.best.tests if kind == "repair" and self.best else None
+        noted = failed if failed and failed.strip() not in asked else None  # it was shown with the code's answers in it
+        mended = mend(completion.text, self.code, noted)
         tests = mended.tests
         if kind == "complete" and tests and self.best:
             tests = merge([self.best.tests, tests])
-        failed = self.best.tests if kind == "repair" and self.best else None
         found = self.judge(self.code, tests, failed) if tests else _NOTHING
         attempt = Attempt(
             unit=self.unit,
@@ -116,7 +118,7 @@ class RepairLoop:
             aims = hints(self.code, base.run, base.mutants)
             kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run), aims)
         else:
-            kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log)
+            kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log, self.writer.prompt_version)
         again = sum(a.prompt == asked for a in self.attempts)
         if not again:
             return kind, asked, self.sampling

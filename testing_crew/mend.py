@@ -1,7 +1,8 @@
 """From a completion to a test file: take the code out of it, and mend by code what is mechanical.
 
 Mended here: markdown around the file, a last function that was cut off, a missing ``import pytest``, a wrong import path of
-the target. Inputs, expected values and assertions are the model's; nothing here writes or changes one.
+the target, notes of the prompt's own (``notes.py``) that were copied. Inputs, expected values and assertions are the model's;
+nothing here writes or changes one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.code import source_lines
+from testing_crew.notes import strip
 from trace_logger.records import CodeUnderTest
 
 _FENCE = re.compile(
@@ -203,8 +205,11 @@ def _after_docstring(tree: ast.Module) -> int:
     return at
 
 
-def mend(completion: str, code: CodeUnderTest) -> Mended:
-    """The test file that ``completion`` holds, its mechanical faults mended."""
+def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mended:
+    """The test file that ``completion`` holds, its mechanical faults mended.
+
+    ``noted`` is the failed file, where the prompt showed it with the code's answers: those never reach a file.
+    """
     done: list[str] = []
     text = completion.replace("\r\n", "\n")
     if not _parses(text):
@@ -221,5 +226,8 @@ def mend(completion: str, code: CodeUnderTest) -> Mended:
         isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in ast.parse(text).body
     ):
         return Mended("", tuple(done))
+    if noted is not None and (without := strip(text, noted)) != text:
+        text = without
+        done.append("the prompt's notes")
     text, imports = _mend_imports(text.strip("\n") + "\n", code)
     return Mended(text, (*done, *imports))

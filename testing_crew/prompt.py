@@ -2,13 +2,18 @@
 
 A prompt is a list of sections. The last header, ``### Tests:``, marks where the answer begins: a raw model needs a place
 where the log ends and its own text starts, and a chat model reads it as well as we do.
+
+Version 2 notes beside each failing row or assertion of the failed file what the code answered (``notes.annotate``). The version
+belongs to the model: one that was trained on version 1 goes on getting that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-PROMPT_VERSION = 1
+from testing_crew.notes import annotate
+
+PROMPT_VERSION = 2
 
 TASK = "### Task: Write pytest tests"
 CODE = "### Code Under Test:"
@@ -33,9 +38,14 @@ def generate(code: str) -> str:
     return _render(code)
 
 
-def repair(code: str, failed_tests: str, failure_log: str) -> str:
+def noted(failed_tests: str, failure_log: str, version: int = PROMPT_VERSION) -> str:
+    """``failed_tests`` as a prompt of ``version`` shows them: from version 2 on with the code's answers beside them."""
+    return annotate(failed_tests, failure_log) if version >= 2 else failed_tests
+
+
+def repair(code: str, failed_tests: str, failure_log: str, version: int = PROMPT_VERSION) -> str:
     """Ask for ``failed_tests`` again, mended; ``failure_log`` has one line per failing test."""
-    return _render(code, (FAILED, failed_tests), (LOG, failure_log))
+    return _render(code, (FAILED, noted(failed_tests, failure_log, version)), (LOG, failure_log))
 
 
 def complete(code: str, existing_tests: str, uncovered: str, aims: Sequence[str] = ()) -> str:

@@ -33,6 +33,7 @@ class PretrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+    prompt_version: int = 1
     vocab_size: int = 2048
     hidden_size: int = 256
     layers: int = 6
@@ -58,10 +59,10 @@ def read_config(path: Path) -> PretrainConfig:
     return PretrainConfig.model_validate(tomlkit.parse(path.read_text()).unwrap())
 
 
-def _make(job: tuple[int, str, float, int]) -> list[tuple[str, str, str]]:
+def _make(job: tuple[int, str, float, int, int]) -> list[tuple[str, str, str]]:
     signal.setitimer(signal.ITIMER_PROF, _SHARD_SECONDS)  # nobody handles the signal: it ends the process
-    seed, split, canonical, count = job
-    made = itertools.islice(synthetic.stream(seed, split=split, canonical=canonical), count)
+    seed, split, canonical, count, version = job
+    made = itertools.islice(synthetic.stream(seed, split=split, canonical=canonical, prompt_version=version), count)
     return [(e.kind, e.prompt, e.completion) for e in made]
 
 
@@ -70,7 +71,7 @@ def make_examples(config: PretrainConfig) -> dict[str, list[tuple[str, str, str]
 
     The same for the same ``config``. Raises UserMistake when a process that makes them dies.
     """
-    jobs: list[tuple[str, tuple[int, str, float, int]]] = []
+    jobs: list[tuple[str, tuple[int, str, float, int, int]]] = []
     shard = 1000
     sets = {
         "warm": (config.warm_examples, "train", 0.0),
@@ -80,7 +81,7 @@ def make_examples(config: PretrainConfig) -> dict[str, list[tuple[str, str, str]
     for name, (count, split, canonical) in sets.items():
         for i in range(0, count, shard):
             seed = config.seed * 1_000_000 + len(jobs)
-            jobs.append((name, (seed, split, canonical, min(shard, count - i))))
+            jobs.append((name, (seed, split, canonical, min(shard, count - i), config.prompt_version)))
     found: dict[str, list[tuple[str, str, str]]] = {name: [] for name in sets}
     try:
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:

@@ -62,6 +62,11 @@ class Backend(Protocol):
         """How many tokens prompt and answer may have together, where it is known."""
         ...
 
+    @property
+    def prompt_version(self) -> int:
+        """The version of the prompt (``testing_crew.prompt``) that the model was trained on; the newest for others' models."""
+        ...
+
     def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Continue ``prompt``, to which nothing is added but the model's own chat template, if it has one."""
         ...

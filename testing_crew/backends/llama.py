@@ -17,7 +17,9 @@ from typing import Any, Literal
 from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef
+from testing_crew.backends.trained import prompt_version_of
 from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
+from testing_crew.prompt import PROMPT_VERSION
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
@@ -118,6 +120,7 @@ class LlamaBackend:
         self.tag = ref.tag
         self._lock = threading.Lock()  # a llama.cpp context serves one caller at a time
         self._path = model_file(ref)
+        self.prompt_version = prompt_version_of(self._path.parent) if ref.kind != "gguf" else PROMPT_VERSION
         mend = MEND_EMBEDDED if ref.kind == "embedded" else MEND_FILE
         header = _check(self._path, mend)
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from testing_crew.backends.base import Completion, ModelConfig, Sampling
 from testing_crew.backends.ref import ModelRef
 from testing_crew.errors import BackendUnavailable, ConfigError, GenerationFailed, PromptTooLong, UnknownModel
+from testing_crew.prompt import PROMPT_VERSION
 
 DEFAULT_HOST = "http://127.0.0.1:11434"
 CONNECT_SECONDS = 5.0
@@ -104,6 +105,8 @@ def _context(shown: Any, most: int) -> int | None:
 
 class OllamaBackend:
     """One model of an Ollama server, looked up once when it is opened."""
+
+    prompt_version: int = PROMPT_VERSION
 
     def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
         self.tag = ref.tag

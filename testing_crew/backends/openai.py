@@ -18,6 +18,7 @@ from testing_crew.errors import (
     TestingCrewError,
     UnknownModel,
 )
+from testing_crew.prompt import PROMPT_VERSION
 
 _NO_ROOM = re.compile(r"context[ _](length|window|size)")
 # Not in OpenAI's API, but llama.cpp's and vLLM's servers shape the text by them unless they are told not to.
@@ -70,6 +71,8 @@ def served(config: ModelConfig, *, seconds: float) -> list[str]:
 
 class OpenAIBackend:
     """One model of an OpenAI-compatible server, looked up once when it is opened."""
+
+    prompt_version: int = PROMPT_VERSION
 
     def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
         url = server_url(config)

@@ -12,6 +12,7 @@ from typing import Any
 
 from testing_crew.backends.base import Completion, Sampling
 from testing_crew.errors import BackendUnavailable, GenerationFailed, UnknownModel
+from testing_crew.prompt import PROMPT_VERSION
 
 Script = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -26,6 +27,7 @@ class ScriptedBackend:
     """
 
     context: int | None = None
+    prompt_version: int = PROMPT_VERSION
 
     def __init__(self, script: Script, tag: str = "scripted:memory") -> None:
         self.tag = tag

@@ -4,14 +4,17 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
-from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool
+from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool, prompt
 from testing_crew.backends.scripted import ScriptedBackend
 from testing_crew.config import Config
 from testing_crew.errors import GenerationFailed, UserMistake
 from trace_logger import TraceStore
+from trace_logger.jsonl import export_pairs, read_pairs
+from trace_logger.pairs import repair_pairs
 
 CODE = "def add(a, b):\n    if a is None:\n        raise ValueError('a')\n    return a + b\n"
 TWO = CODE + "\n\ndef twice(x):\n    return 2 * x\n"
@@ -79,8 +82,6 @@ def test_fails_repairs_and_keeps_the_trace(project):
 
 
 def test_what_reaches_the_backend_is_the_template_and_nothing_else(project):
-    from testing_crew import prompt
-
     agent = crew([WRONG, RIGHT])
     list(agent.run(CODE, str(project / "prices.py")))
     shown = "# module: prices\n" + CODE
@@ -88,6 +89,22 @@ def test_what_reaches_the_backend_is_the_template_and_nothing_else(project):
         prompt.generate(shown),
         prompt.repair(shown, WRONG, "test_add(1, 2, 4): got 3, expected 4"),
     ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_agent_and_training_rows_have_the_same_repair_prompt_in_the_version_of_the_model(project, tmp_path, version):
+    agent = crew([WRONG, RIGHT.replace("(1, 2, 3),", "(1, 2, 3),  # got 3")])
+    agent.backend.prompt_version = version
+    last = list(agent.run(CODE, str(project / "prices.py")))[-1]
+    assert last["success"]
+    assert last["final_tests"] == RIGHT if version == 2 else "# got 3" in last["final_tests"]  # a note is never written
+    with closing(TraceStore.open()) as store:
+        trace = store.get_trace(last["trace_id"])
+        export_pairs(repair_pairs(trace), tmp_path / "pairs.jsonl")
+    [row] = read_pairs(tmp_path / "pairs.jsonl")
+    made = prompt.repair(row.code, row.failed_test, row.failure_log, version)
+    assert [made] == [attempt.prompt for attempt in trace.attempts[1:]] == agent.backend.prompts[1:]
+    assert ("(1, 2, 4),  # got 3\n" in made) == (version == 2)
 
 
 def test_code_with_braces_and_percent_signs_reaches_the_backend_unchanged():

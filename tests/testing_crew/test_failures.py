@@ -25,6 +25,7 @@ def case(**fields):
         ({"exception": "AssertionError", "message": "assert f(3)"}, "test_f(): assert f(3) is false"),
         ({"phase": "collect", "exception": "ImportError", "message": "no x"}, "collection: ImportError: no x"),
         ({"actual": "<A object at 0x7f3a2b1c>", "expected": "1"}, "test_f(): got <A object at 0x...>, expected 1"),
+        ({"row": "('a  b',)", "actual": "'a  b'", "expected": "'c'"}, "test_f('a  b',): got 'a  b', expected 'c'"),
         ({"actual": "'a\nb'", "expected": "1"}, "test_f(): got 'a b', expected 1"),
     ],
 )

@@ -97,7 +97,9 @@ def generate(program: Program, steps: list[Step]) -> Example:
     return Example("generate/class", prompt.generate(shown(program)), text(program, steps))
 
 
-def repair(rng: random.Random, program: Program, steps: list[Step]) -> Example | None:
+def repair(
+    rng: random.Random, program: Program, steps: list[Step], version: int = prompt.PROMPT_VERSION
+) -> Example | None:
     """A file with wrong values → the file mended; half of the logs are made up."""
     made_up = rng.random() < 0.5
     failed, fixed, log = [], [], []
@@ -124,5 +126,5 @@ def repair(rng: random.Random, program: Program, steps: list[Step]) -> Example |
         log.append(failures.failure_line(case))
     if not log:
         return None
-    asked = prompt.repair(shown(program), text(program, failed), "\n".join(log))
+    asked = prompt.repair(shown(program), text(program, failed), "\n".join(log), version)
     return Example("repair/class" + ("/made_up" if made_up else ""), asked, text(program, fixed))

@@ -35,15 +35,18 @@ def generate(table: Table) -> Example:
     return Example("generate", prompt.generate(shown(table.program)), table.text())
 
 
-def repair(rng: random.Random, table: Table) -> Example | None:
-    """A failed file with its log → the file mended; None when the fault drawn does not fit this program."""
+def repair(rng: random.Random, table: Table, version: int = prompt.PROMPT_VERSION) -> Example | None:
+    """A failed file with its log → the file mended; None when the fault drawn does not fit this program.
+
+    ``version`` is that of the prompt, and belongs to the model that is trained.
+    """
     fault = rng.choices(list(FAULTS), [weight for _, weight in FAULTS.values()])[0]
     made_up = rng.random() < 0.5
     broken = FAULTS[fault][0](rng, table, made_up)
     if broken is None or not broken.log or broken.failed.text() == broken.fixed.text():
         return None
     log = broken.log[: failures.MAX_LINES]
-    asked = prompt.repair(shown(table.program), broken.failed.text(), "\n".join(log))
+    asked = prompt.repair(shown(table.program), broken.failed.text(), "\n".join(log), version)
     return Example(f"repair/{fault}{'/made_up' if made_up else ''}", asked, broken.fixed.text())
 
 

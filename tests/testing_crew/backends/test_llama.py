@@ -1,5 +1,6 @@
 import builtins
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tiny_gguf import LINES, PROMPT
 
 from testing_crew.backends import ModelConfig, Sampling, llama, open_backend
 from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
+from testing_crew.prompt import PROMPT_VERSION
 
 CODE = "def add(a, b):\n    return a + b\n" * 5
 
@@ -63,6 +65,25 @@ def test_our_own_models_are_served_raw_whatever_their_metadata_says(models, tmp_
         backend = open_backend(tag)
         assert backend.tag == tag
         assert backend.prompt_tokens(PROMPT) == list(PROMPT.encode())
+        backend.close()
+
+
+def test_a_model_is_asked_in_the_version_of_the_prompt_that_it_was_trained_on(models, tmp_path):
+    for name, note in (
+        ("old", {"prompt_version": 1}),
+        ("new", {"prompt_version": 2}),
+        ("none", {}),
+        ("later", {"prompt_version": 99}),
+    ):
+        home = tmp_path / "home" / "models" / name / "v1"
+        home.mkdir(parents=True)
+        (home / "model.gguf").write_bytes(models["noise"].read_bytes())
+        (home / "export.json").write_text(json.dumps(note))
+    with pytest.raises(BackendUnavailable, match="was trained on version 99 of the prompt"):
+        open_backend("local/later:v1")
+    for tag, version in (("embedded", 1), ("local/old:v1", 1), ("local/new:v1", 2), ("local/none:v1", PROMPT_VERSION)):
+        backend = open_backend(tag)
+        assert backend.prompt_version == version
         backend.close()
 
 
