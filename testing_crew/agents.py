@@ -1,12 +1,20 @@
-"""The one door to CrewAI: our model as its LLM, and the agents that write and repair. Others take CrewAI's names from here."""
+"""The one door to CrewAI: our model as its LLM, and the agents that write and repair. Others take CrewAI's names from here.
+
+CrewAI keeps nothing of what it is asked here: what is worth keeping is in the trace store.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
 
 # Nothing leaves the machine: CrewAI reads these when it is imported, so they are set before.
 for _name, _value in {
@@ -18,17 +26,53 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from crewai import Agent, Crew, Process, Task  # noqa: E402
-from crewai.llms.base_llm import BaseLLM  # noqa: E402
-from crewai.tools import BaseTool  # noqa: E402
+
+@contextmanager
+def _no_files_made() -> Iterator[None]:
+    """Import CrewAI without a trace of it: it makes folders, settings and a key in the home folder as it is imported.
+
+    They go to a folder that is removed. What CrewAI remembers of the place is put right afterwards, for people's own crews.
+    Where CrewAI is imported already, it is theirs, and nothing is done.
+    """
+    if "crewai" in sys.modules:
+        yield
+        return
+    import appdirs  # type: ignore[import-untyped]
+    from crewai_core import paths, settings
+    from crewai_core.token_manager import TokenManager
+
+    before = {name: os.environ.get(name) for name in ("CREWAI_STORAGE_DIR", "CREWAI_TESTING")}
+    config, credentials = settings.DEFAULT_CONFIG_PATH, TokenManager._get_secure_storage_path
+    with tempfile.TemporaryDirectory(prefix="testing-crew-", ignore_cleanup_errors=True) as folder:
+        os.environ.update(CREWAI_STORAGE_DIR=folder, CREWAI_TESTING="true")  # when "testing", it asks for no consent
+        settings.DEFAULT_CONFIG_PATH = Path(folder, config.name)
+        TokenManager._get_secure_storage_path = staticmethod(lambda: Path(folder))  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            settings.DEFAULT_CONFIG_PATH = config
+            TokenManager._get_secure_storage_path = staticmethod(credentials)  # type: ignore[method-assign]
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+    own = appdirs.user_data_dir(paths.get_project_directory_name(), "CrewAI")
+    for module in [m for name, m in sys.modules.items() if name.startswith("crewai.")]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, str) and value.startswith(folder):
+                setattr(module, name, own + value.removeprefix(folder))
+
+
+with _no_files_made():
+    from crewai import Agent, Task
+    from crewai.events.listeners.tracing import utils as tracing
+    from crewai.llms.base_llm import BaseLLM
+    from crewai.tools import BaseTool
+
 from pydantic import PrivateAttr  # noqa: E402
 
 from testing_crew.backends.base import Backend, Completion, Sampling  # noqa: E402
 from trace_logger.records import AttemptKind  # noqa: E402
 
 __all__ = ["AgentWriter", "BaseTool", "PromptLLM"]
-
-T = TypeVar("T")
 
 
 class PromptLLM(BaseLLM):
@@ -68,9 +112,12 @@ class PromptLLM(BaseLLM):
         return self._completion.text or "\n"
 
     def answer(self, kickoff: Callable[[], Any], sampling: Sampling) -> Completion:
-        """Run a crew whose model this is and return what the backend said, or raise what it raised."""
+        """Run a task whose model this is and return what the backend said, or raise what it raised."""
         self._sampling, self._completion, self._error = sampling, None, None
-        _off_the_loop(kickoff)
+        context = copy_context()
+        # Else CrewAI looks in the home folder for whether a person was asked yet, and collects for its first-time traces.
+        context.run(tracing._first_time_trace_hook.set, lambda: False)
+        _in_a_thread(lambda: context.run(kickoff))
         if self._error is not None:
             raise self._error
         assert self._completion is not None
@@ -97,14 +144,19 @@ def _last_text(messages: Any) -> str:
     return messages if isinstance(messages, str) else str(messages[-1].get("content", ""))
 
 
-def _off_the_loop(work: Callable[[], T]) -> T:
-    """Run ``work`` here, or in a thread of its own where an event loop runs: CrewAI refuses to block one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return work()
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result()
+def _in_a_thread(work: Callable[[], Any]) -> None:
+    """Run ``work`` in a thread of its own: CrewAI refuses to block an event loop, and holds an interrupt back until the end."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+            done.set_result(None)
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    done.result()
 
 
 class AgentWriter:
@@ -130,8 +182,8 @@ class AgentWriter:
         )
 
     def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
-        """Answer ``prompt`` by a crew of one agent and one task. Raises GenerationFailed when the backend does."""
+        """Answer ``prompt`` by one agent and one task. Raises GenerationFailed when the backend does."""
         agent = self._repairer if kind == "repair" else self._writer
+        # Without a Crew around it: a Crew writes what its tasks put out to a database in the user's data folder.
         task = Task(description=prompt, expected_output="A pytest file, raw", agent=agent)
-        crew = Crew(agents=[agent], tasks=[task], process=Process.sequential, verbose=False, tracing=False)
-        return self._llm.answer(crew.kickoff, sampling)
+        return self._llm.answer(lambda: agent.execute_task(task), sampling)
