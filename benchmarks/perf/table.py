@@ -37,7 +37,7 @@ def show(title: str, figures: Mapping[str, float], details: Mapping[str, Any], *
     table = Table("figure", "ratio", title=title)
     for name, figure in figures.items():
         table.add_row(name, f"{figure:.2f}")
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for name, detail in details.items():
         console.print(f"{name}: {detail}", highlight=False, soft_wrap=True)

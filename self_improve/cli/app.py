@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from self_improve.cli import bench, traces
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
 
+
+class Commands(TyperGroup):
+    """All commands; Ctrl-C ends each in the same way, with a word on what is kept (Typer's own way is silent)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            print(str(stopped) or "stopped; nothing was changed", file=sys.stderr, flush=True)
+            os._exit(130)  # a model that still answers in its thread is not waited for
+
+
 app = typer.Typer(
     name="testing-crew",
+    cls=Commands,
     help="Writes pytest files for your own Python code, runs them, and repairs them from what pytest said.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a mistake is told with the path or the name that was typed
 )
 app.add_typer(traces.app, name="traces")
 app.add_typer(bench.app, name="bench")
@@ -132,13 +148,12 @@ def main(argv: list[str] | None = None) -> None:
     try:
         app(args=argv, standalone_mode=True)
     except PlainError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from self_improve.cli.say import clean
+
+        print(f"error: {clean(str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output has seen enough
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept, and running again carries on", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -15,37 +15,35 @@ _MOST_SURVIVORS = 10
 @contextmanager
 def progress() -> Iterator[Progress]:
     """A bar on stderr for each thing that is done many times; it goes when all is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known = {"": bars.add_task("first run", total=None)}
+    from self_improve.cli.say import Console, bars
+
+    with bars(Console(stderr=True), TimeRemainingColumn()) as shown:
+        known = {"": shown.add_task("first run", total=None)}
 
         def tell(what: str, done: int, of: int) -> None:
-            bars.update(known[""], visible=False)
+            shown.update(known[""], visible=False)
             if what not in known:
-                known[what] = bars.add_task(what, total=of)
-            bars.update(known[what], completed=done)
+                known[what] = shown.add_task(what, total=of)
+            shown.update(known[what], completed=done)
 
         yield tell
 
 
 def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     """The report in a few lines."""
-    from rich.console import Console
-    from rich.markup import escape
+    from self_improve.cli.say import Console, text
 
     console = Console()
-    mark = "[green]accepted[/]" if report["accepted"] else "[red]not accepted[/]"
+    mark = ("accepted", "green") if report["accepted"] else ("not accepted", "red")
     cases = report["cases"]
-    console.print(f"{escape(str(test))} against {escape(str(target))}: {report['verdict']}, {mark}", soft_wrap=True)
+    console.print(text(f"{test} against {target}: {report['verdict']}, ", mark), soft_wrap=True)
     console.print(f"  {cases['passed']} passed, {cases['failed']} failed, {cases['error']} errors")
     for reason in report["reasons"]:
-        console.print(f"  why not: {escape(reason.replace('_', ' '))}")
+        console.print(f"  why not: {reason.replace('_', ' ')}", soft_wrap=True)
     for line in report["failures"]:
-        console.print(f"  {escape(line)}", soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
     coverage = report["coverage"]
     if coverage["line"] is not None:
         branch = "" if coverage["branch"] is None else f", branches {coverage['branch']:.0%}"
@@ -58,15 +56,13 @@ def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
             f"  passed in {steady['passed']} of {steady['runs']} runs (other orders, other hash seeds, one cold)"
         )
     for suspect in report["suspects"]:
-        console.print(f"  [yellow]the code may be wrong:[/] {escape(suspect)}", soft_wrap=True)
+        console.print(text("  ", ("the code may be wrong:", "yellow"), f" {suspect}"), soft_wrap=True)
     for aim in report["aims"][:_MOST_SURVIVORS]:
-        console.print(f"  [dim]{escape(aim)}[/]", soft_wrap=True)
+        console.print(f"  {aim}", style="dim", soft_wrap=True)
     if report["options_left_out"]:
         left_out = ", ".join(report["options_left_out"])
-        console.print(
-            f"  of the project's own pytest options, left out: {left_out}", style="dim", markup=False, soft_wrap=True
-        )
-    console.print(f"  [dim]sandbox: {escape(report['sandbox'])}[/]", soft_wrap=True)
+        console.print(f"  of the project's own pytest options, left out: {left_out}", style="dim", soft_wrap=True)
+    console.print(f"  sandbox: {report['sandbox']}", style="dim", soft_wrap=True)
 
 
 def _mutants(found: dict[str, Any]) -> str:

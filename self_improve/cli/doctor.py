@@ -103,14 +103,19 @@ def examine(loaded: LoadedConfig, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"ready": ready, "findings": [asdict(f) for f in findings]}, indent=2))
         return 0 if ready else 1
-    from rich.console import Console
+    print_findings(findings)
+    print("Ready to write tests." if ready else "Not ready: mend the lines marked ✗.")
+    return 0 if ready else 1
+
+
+def print_findings(findings: list[Finding]) -> None:
+    """The findings as a table."""
     from rich.table import Table
+
+    from self_improve.cli.say import Console, text
 
     table = Table("", "what", "found", "to get it")
     for f in findings:
-        mark = "[green]✓[/]" if f.ok else ("[red]✗[/]" if f.needed else "[yellow]–[/]")
-        table.add_row(mark, f.name, f.found, f.mend)
-    console = Console()
-    console.print(table)
-    console.print("Ready to write tests." if ready else "Not ready: mend the lines marked ✗.")
-    return 0 if ready else 1
+        mark = ("✓", "green") if f.ok else (("✗", "red") if f.needed else ("–", "yellow"))
+        table.add_row(text(mark), f.name, f.found, f.mend)
+    Console().print(table)

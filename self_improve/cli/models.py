@@ -22,12 +22,13 @@ def list_models(loaded: LoadedConfig, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"model": config.model, "set_by": origin, "models": rows}, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from self_improve.cli.say import Console
 
     table = Table("", "tag", "can be used", "note")
     for row in rows:
         table.add_row("→" if row["in_use"] else "", str(row["tag"]), "yes" if row["usable"] else "no", str(row["note"]))
     console = Console()
     console.print(table)
-    console.print(f"in use: {config.model} (set by: {origin})")
+    console.print(f"in use: {config.model} (set by: {origin})", soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,18 +15,17 @@ import typer
 from trace_logger.errors import TraceStoreError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.text import Text
 
     from trace_logger.records import Attempt, Trace
     from trace_logger.rows import TraceSummary
 
-app = typer.Typer(help="Look at what the agent tried, and export its repairs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at what the agent tried, and export its repairs.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _VERDICT_STYLES = {"passed": "green", "failed": "red", "error": "red", "crashed": "red"}
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-# What a terminal would act on instead of showing; a model's answer and a test's output may hold anything.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 ProjectOption = Annotated[
     str | None,
@@ -44,7 +42,9 @@ def _plainly() -> Iterator[None]:
     try:
         yield
     except TraceStoreError as error:
-        typer.echo(f"error: {_CONTROL.sub('�', str(error))}", err=True)
+        from self_improve.cli.say import clean
+
+        typer.echo(f"error: {clean(str(error))}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -53,20 +53,6 @@ def _project(named: str | None) -> str | None:
     if named is not None and (named.startswith((".", "/", "~")) or Path(named).is_absolute()):
         return str(Path(named).expanduser().resolve())
     return named
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False, emoji=False)
-    # A pipe or a file has no width to fit into: ids and paths are never cut there.
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, 240))
-
-
-def _text(content: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(_CONTROL.sub("�", content.replace("\r\n", "\n")), style=style)
 
 
 def _print_json(document: object) -> None:
@@ -99,6 +85,8 @@ def list_command(
 def _print_table(traces: list[TraceSummary]) -> None:
     from rich.table import Table
 
+    from self_improve.cli.say import Console, text
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("id", no_wrap=True, min_width=15)
     table.add_column("begun", no_wrap=True, min_width=16)
@@ -107,13 +95,13 @@ def _print_table(traces: list[TraceSummary]) -> None:
     table.add_column("tries", justify="right", no_wrap=True, min_width=5)
     table.add_column("ended", no_wrap=True, min_width=12)
     for trace in traces:
-        ended = _text("accepted", "green") if trace.accepted else _text("not accepted", "red")
+        ended = ("accepted", "green") if trace.accepted else ("not accepted", "red")
         if trace.state != "finished":
-            ended = _text(trace.state, "yellow")
+            ended = (trace.state, "yellow")
         begun = trace.started_at[:16].replace("T", " ")
         target = f"{Path(trace.project).name}: {trace.target}"
-        table.add_row(*map(_text, (trace.id, begun, target, trace.model, str(trace.attempts))), ended)
-    _console().print(table)
+        table.add_row(trace.id, begun, target, trace.model, str(trace.attempts), text(ended))
+    Console().print(table)
 
 
 @app.command("show")
@@ -133,40 +121,45 @@ def show_command(
 
 
 def _print_trace(trace: Trace) -> None:
+    from self_improve.cli.say import Console, text
     from trace_logger.pairs import repair_pairs, unit_name
 
     lines = [
-        _text(f"{trace.id}  {trace.target}", "bold"),
-        _text(f"project {trace.project}\nmodel   {trace.model}\nbegun   {trace.started_at}"),
-        _text(f"ended   {trace.finished_at or 'not yet'}"),
-        _text(f"tests   {trace.test_file or 'none written'}"),
+        text((f"{trace.id}  {trace.target}", "bold")),
+        text(f"project {trace.project}\nmodel   {trace.model}\nbegun   {trace.started_at}"),
+        text(f"ended   {trace.finished_at or 'not yet'}"),
+        text(f"tests   {trace.test_file or 'none written'}"),
     ]
     mended = {(pair.unit, pair.failed_test): pair.fixed_test for pair in repair_pairs(trace)}
     for name in dict.fromkeys(unit_name(code) for code in trace.units):
         attempts = [attempt for attempt in trace.attempts if attempt.unit == name]
-        lines += [_text(""), _text(f"{name}: {len(attempts)} attempt(s)", "bold")]
+        lines += [text(""), text((f"{name}: {len(attempts)} attempt(s)", "bold"))]
         for attempt in attempts:
             lines += _attempt(attempt, mended.pop((name, attempt.tests), None))
-    console = _console()
+    console = Console()
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
 def _attempt(attempt: Attempt, fixed: str | None) -> list[Text]:
     """Put one attempt in words, with the difference to the file that mended it."""
+    from self_improve.cli.say import text
+
     verdict = attempt.run.verdict
-    line = _text(f"  {attempt.iteration}. {attempt.kind}: ")
-    line.append_text(_text(verdict, _VERDICT_STYLES.get(verdict, "yellow")))
-    line.append(", accepted" if attempt.accepted else ", not accepted")
-    line.append(f" ({attempt.seconds:.1f} s)", style="dim")
-    shown = [line, *(_text(f"     {reason}", "yellow") for reason in attempt.reasons)]
+    line = text(
+        f"  {attempt.iteration}. {attempt.kind}: ",
+        (verdict, _VERDICT_STYLES.get(verdict, "yellow")),
+        ", accepted" if attempt.accepted else ", not accepted",
+        (f" ({attempt.seconds:.1f} s)", "dim"),
+    )
+    shown = [line, *(text((f"     {reason}", "yellow")) for reason in attempt.reasons)]
     # The normalised log; where there is none (a crash, say), the end of what pytest wrote.
     log = "" if attempt.run.passed else attempt.failure_log or "\n".join(attempt.run.log.splitlines()[-20:])
-    shown += [_text(f"     {said}", "dim") for said in log.splitlines()]
+    shown += [text((f"     {said}", "dim")) for said in log.splitlines()]
     if fixed is not None:
         before, after = attempt.tests.splitlines(), fixed.splitlines()
         for change in unified_diff(before, after, "failed", "fixed", lineterm=""):
-            shown.append(_text(f"     {change}", _DIFF_STYLES.get(change[:1], "")))
+            shown.append(text((f"     {change}", _DIFF_STYLES.get(change[:1], ""))))
     return shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from self_improve.cli.plan import Planned, plan
 from testing_crew import snippet
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.job import Job
+from trace_logger.workspace import trace_db
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
@@ -64,21 +66,20 @@ def write_tests(
     as_json: bool,
 ) -> int:
     """Do all of it; returns the exit code. Everything that can be wrong with the call is found before a model is asked."""
-    from rich.console import Console
-
+    from self_improve.cli.say import Console, text
     from testing_crew.crew import TestingCrew
 
     config = loaded.config
     planned = plan(paths, out, config.tests_dir, config.interpreter, force)
     console = Console(stderr=True, quiet=as_json)
-    with console.status("opening the model"):
+    with console.status(text("opening the model")):
         crew = TestingCrew(model, max_iterations or config.max_iterations, config.target_coverage, config=config)
-    console.print(f"model [bold]{crew.model}[/] (revision {crew.backend.revision})")
+    console.print(text("model ", (crew.model, "bold"), f" (revision {crew.backend.revision})"), soft_wrap=True)
     results: list[Result] = []
     failure: GenerationFailed | None = None
-    with crew.recorder("write") as recorder:
+    with crew.runner, crew.recorder("write") as recorder:
         if recorder.notice:
-            console.print(recorder.notice, style="dim", markup=False)
+            console.print(recorder.notice, style="dim")
         for one in planned:
             if one.target.units[0].module in _NEEDED:
                 results.append(_not_run(one, "its name hides a module that Python or pytest needs"))
@@ -90,6 +91,8 @@ def write_tests(
             except GenerationFailed as error:
                 failure = error  # the model is gone: what is finished is kept, and the rest waits for it
                 break
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(_stopped(recorder.keeps, planned, len(results))) from None
     if as_json:
         print(json.dumps({"model": crew.model, "results": [r.json() for r in results]}, indent=2))
     else:
@@ -105,6 +108,20 @@ _NEEDED = sys.stdlib_module_names | {"pytest", "pluggy", "iniconfig", "packaging
 def _not_run(planned: Planned, why: str, trace_id: str | None = None) -> Result:
     """A file whose tests cannot be run at all, which is no reason to leave the others."""
     return Result(planned, "error", False, [f"not_run:{why}"], 0, trace_id, False, 0.0)
+
+
+def _stopped(keeps: bool, planned: list[Planned], done: int) -> str:
+    """What is told on Ctrl-C: what is kept, and how to carry on."""
+    kept = (
+        f"the attempts that were finished are kept in {trace_db()}"
+        if keeps
+        else "attempts are not kept (traces are off)"
+    )
+    again = "carries on" if keeps else "begins again"
+    if not done:
+        return f"stopped: {kept};\nthe same command {again}"
+    rest = shlex.join(str(one.path) for one in planned[done:])
+    return f"stopped: {kept}, and {done} of {len(planned)} files are done;\nthe same command {again} with the others: {rest}"
 
 
 def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any) -> Result:
@@ -188,29 +205,23 @@ def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) 
 
 @contextmanager
 def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeElapsedColumn
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    from self_improve.cli.say import bars, text
+
+    with bars(console, TimeElapsedColumn()) as bar:
         task = bar.add_task(str(path), total=total)
 
         def show(event: dict[str, Any], job: Job) -> None:
             if event["type"] == "iteration_start":
                 bar.update(task, description=f"{path.name}: round {event['iteration']}, units accepted")
             if event["type"] == "unit_complete" and event["kind"] is not None:
-                mark = "[green]accepted[/]" if event["accepted"] else f"[yellow]{event['verdict']}[/]"
-                line = f"  {event['unit']}: round {event['iteration']} ({event['kind']}) {mark}"
-                bar.console.print(line, highlight=False)
+                mark = ("accepted", "green") if event["accepted"] else (event["verdict"], "yellow")
+                console.print(text(f"  {event['unit']}: round {event['iteration']} ({event['kind']}) ", mark))
                 said = event["analysis"].splitlines()
                 if said:
                     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-                    bar.console.print(f"    {said[0]}{more}", style="dim", markup=False, highlight=False)
+                    console.print(f"    {said[0]}{more}", style="dim", soft_wrap=True)
             bar.update(task, completed=sum(bool(loop.best and loop.best.accepted) for loop in job.loops))
 
         yield show
@@ -219,12 +230,11 @@ def _progress(console: Any, path: Path, total: int) -> Iterator[Any]:
 def print_table(results: list[Result]) -> None:
     """The summary: a line for each unit, and the files."""
     from rich.box import SIMPLE
-    from rich.console import Console
     from rich.table import Table
 
+    from self_improve.cli.say import Console, text
+
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)  # a log file has no edge to wrap at
     table = Table("file", "unit", "verdict", "accepted", "rounds", "tests", "lines covered", "why not", box=SIMPLE)
     for result in results:
         for unit in result.units:
@@ -233,7 +243,7 @@ def print_table(results: list[Result]) -> None:
                 result.planned.path.name,
                 unit["unit"],
                 unit["verdict"],
-                "[green]yes[/]" if unit["accepted"] else "[red]no[/]",
+                text(("yes", "green") if unit["accepted"] else ("no", "red")),
                 str(unit["iterations"]),
                 str(unit["tests"]),
                 "" if unit["coverage"] is None else f"{unit['coverage']:.0%}",
@@ -246,13 +256,11 @@ def print_table(results: list[Result]) -> None:
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
         rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
         said = f"{result.planned.path}: {count} of {len(result.units)} units accepted {rounds} {where}{kept}"
-        console.print(said, soft_wrap=True, highlight=False, markup=False)
+        console.print(said, soft_wrap=True)
         for reason in result.reasons if not result.units else []:
-            console.print(f"  {reason}", markup=False, soft_wrap=True)
+            console.print(f"  {reason}", soft_wrap=True)
         if result.written:
-            console.print(
-                f"  run it: {_command(result.planned)}", style="dim", markup=False, highlight=False, soft_wrap=True
-            )
+            console.print(f"  run it: {_command(result.planned)}", style="dim", soft_wrap=True)
 
 
 def _command(planned: Planned) -> str:
@@ -263,6 +271,4 @@ def _command(planned: Planned) -> str:
 
 
 def _shorten(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text if len(text) <= 60 else text[:57] + "...")
+    return text if len(text) <= 60 else text[:57] + "..."
