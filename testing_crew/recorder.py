@@ -29,6 +29,11 @@ class Recorder:
                 self._store = TraceStore.open()
                 self.notice = first_time_notice(trace_db())
 
+    @property
+    def keeps(self) -> bool:
+        """Whether attempts are kept."""
+        return self._store is not None
+
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
         """Keep no more once the store fails: the tests are what the user came for, a full or locked store must not cost them."""

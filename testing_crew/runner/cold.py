@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,10 +32,12 @@ def run_cold(
     *,
     plain: bool = False,
     instead: Sequence[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Ending, Path]:
     """Make one run of ``plan``, and say in which folder of its own it was.
 
-    A ``plain`` one is without our plugin; ``instead`` are arguments of pytest's in place of the plan's test file.
+    A ``plain`` one is without our plugin; ``instead`` are arguments of pytest's in place of the plan's test file. It ends early
+    when ``stopped`` says so.
     """
     with Scratch() as scratch:
         for relative, data in plan.files.items():
@@ -67,6 +69,7 @@ def run_cold(
             variation.wall_seconds or limits.wall_seconds,
             limits.output_bytes,
             mark=f"HOME={scratch.home}" if kind == "limits" and sys.platform == "linux" else "",
+            stopped=stopped,
         )
         cpu_seconds, peak_bytes, over = _usage(f"{scratch.report}{USAGE}")
         ending = Ending(

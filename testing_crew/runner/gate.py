@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -115,7 +114,7 @@ class Gate:
                 tell("runs again", done, again)
             return run.passed
 
-        with ThreadPoolExecutor(self.runner.workers) as pool:
+        with self.runner.side_by_side() as pool:
             cold = pool.submit(self._cold, plan)
             passed = [each for each in pool.map(once, range(again)) if each is not None]
         return Stability(runs=1 + len(passed) + 1, passed=1 + sum(passed) + cold.result(), cold_passed=cold.result())

@@ -6,7 +6,6 @@ import ast
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -82,7 +81,7 @@ def try_mutants(
             tell(done, len(chosen))
         return mutant, named
 
-    with ThreadPoolExecutor(runner.workers) as pool:
+    with runner.side_by_side() as pool:
         outcomes = list(pool.map(fate, range(len(chosen)), chosen))
     return Fates(found, tuple((mutant, known) for mutant, known in outcomes if known is not None))
 

@@ -20,6 +20,7 @@ class Pool:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._idle: OrderedDict[int, tuple[Hashable, Zygote]] = OrderedDict()
+        self._lent: dict[int, Zygote] = {}
         self._room = threading.BoundedSemaphore(workers)
         self._lock = threading.Lock()
         self._refused: dict[Hashable, tuple[str, float]] = {}
@@ -33,12 +34,14 @@ class Pool:
             raise Refused("this process was forked from the one that has the warm runner")
         with self._room:
             zygote = self._find(mould, make)
+            self._lent[id(zygote)] = zygote
             try:
                 yield zygote
             except BaseException:
                 zygote.alive = False  # in the middle of something
                 raise
             finally:
+                del self._lent[id(zygote)]
                 self._give_back(mould, zygote)
 
     def _find(self, mould: Hashable, make: Callable[[], Zygote]) -> Zygote:
@@ -65,6 +68,11 @@ class Pool:
                 old = [self._idle.popitem(last=False)[1][1] for _ in range(len(self._idle) - self.workers - 2)]
         for each in old:
             each.close()
+
+    def stop(self) -> None:
+        """End the runs at work; those who wait for them get `Refused`."""
+        for zygote in list(self._lent.values()):
+            zygote.hang_up()
 
     def close(self) -> None:
         """End every idle zygote; those at work end when they are given back."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -37,12 +37,19 @@ def _drain(stream: IO[bytes], kept: Capped) -> None:
 
 
 def run_child(
-    command: list[str], environment: Mapping[str, str], cwd: str, wall_seconds: float, output_bytes: int, mark: str = ""
+    command: list[str],
+    environment: Mapping[str, str],
+    cwd: str,
+    wall_seconds: float,
+    output_bytes: int,
+    mark: str = "",
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Finished:
     """Run ``command`` in a session of its own until it ends or ``wall_seconds`` have passed, then kill what is left of it.
 
     ``mark`` is a value of the child's environment by which descendants that left the session are found and killed (on
-    Linux); a sandbox with its own process namespace needs none. An interrupt kills the child before it is passed on.
+    Linux); a sandbox with its own process namespace needs none. An interrupt kills the child before it is passed on, and so
+    does ``stopped``, which is asked all the time, for a run in another thread than the one that is interrupted.
     """
     began = time.monotonic()
     child = subprocess.Popen(
@@ -61,7 +68,7 @@ def run_child(
     try:
         reader.start()
         deadline = began + wall_seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not stopped():
             if _has_ended(child):
                 timed_out = False
                 break

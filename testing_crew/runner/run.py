@@ -7,8 +7,11 @@ is a process of its own from the start. Both are inside the best sandbox of this
 from __future__ import annotations
 
 import os
+import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +62,7 @@ class Runner:
         self.warm = warm
         self.workers = workers or os.cpu_count() or 1
         self._sandbox = sandbox
+        self._stopped = threading.Event()
         self._pool = Pool(self.workers)
         self._end = weakref.finalize(self, self._pool.close)
 
@@ -78,8 +82,20 @@ class Runner:
         """Run a person's own test file where it stands, as `plan.plan_file` says; raises as `run` does."""
         return self.execute(plan_file(test_path, code)).run
 
+    @contextmanager
+    def side_by_side(self) -> Iterator[ThreadPoolExecutor]:
+        """Threads for as many runs as may go at once. An interrupt ends the runs at work: waiting for them may take minutes."""
+        with ThreadPoolExecutor(self.workers) as threads:
+            try:
+                yield threads
+            except KeyboardInterrupt:
+                self._stopped.set()
+                self._pool.stop()
+                raise
+
     def execute(self, plan: Plan, variation: Variation = PLAINEST) -> Execution:
         """One run of ``plan``, warm where that is sound. Raises `SandboxError` when nothing could be run."""
+        self._unless_stopped()
         why_not = refusal(plan) if self.warm else "-"
         if not why_not:
             try:
@@ -99,7 +115,9 @@ class Runner:
     ) -> Execution:
         """One run of ``plan`` in a process of its own, as `cold.run_cold` says; a ``plain`` one has no cases."""
         kind = self._kind()
-        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain, instead=instead)
+        stopped = self._stopped.is_set
+        ending, work = run_cold(plan, variation, self.limits, kind, plain=plain, instead=instead, stopped=stopped)
+        self._unless_stopped()
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 
@@ -111,11 +129,16 @@ class Runner:
             return Zygote(plan, variation.hash_seed, kind, self.limits, nested=nested)
 
         with self._pool.lend(mould(plan, variation.hash_seed), make) as zygote:
+            self._unless_stopped()
             objection = zygote.objection(plan)
             if not objection:
                 ending, work = zygote.run(plan, variation, self.limits)
                 return self._execution(plan, variation, ending, work, kind, "", warm=True)
         raise Refused(objection)
+
+    def _unless_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise SandboxError("The run was stopped.")
 
     def _kind(self) -> box.Kind:
         if self._sandbox is None:

@@ -240,6 +240,11 @@ class Zygote:
             "started": start_mark(),
         }
 
+    def hang_up(self) -> None:
+        """Let the run that is going on end now, for whoever waits for it in another thread: `run` then raises `Refused`."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End the process and remove its folder. May be called twice."""
         self.alive = False
