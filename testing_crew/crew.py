@@ -14,7 +14,7 @@ from testing_crew.failures import failure_log
 from testing_crew.job import Job, Target, target_for
 from testing_crew.loop import covered
 from testing_crew.recorder import Recorder
-from testing_crew.runner.gate_text import judge
+from testing_crew.runner.gate_text import DOUBTS, judge
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import PytestRun
 
@@ -157,8 +157,9 @@ class TestingCrew:
         if len(job.loops) == 1 and (best := job.loops[0].best) is not None:
             return best.run, best.accepted, best.reasons
         run = self.runner.run(job.target.whole, tests, files=job.target.files)
-        holds, reasons = judge(job.target.whole, tests, run)
-        return run, holds and not missing, (*missing, *reasons)
+        _, found = judge(job.target.whole, tests, run)
+        reasons = (*missing, *(reason for reason in found if reason not in DOUBTS))  # those were settled for each unit
+        return run, not reasons, reasons
 
     def run_iteration(
         self,

@@ -3,21 +3,25 @@
 Beside the reasons of `gate_text` and `gate_repair`, for machines: ``passes_without_target`` (also when every function of the
 target only raises), ``notices_mutation``, ``flaky:PASSED/RUNS``, ``fails_cold`` (in a plain ``python -m pytest``),
 ``no_mutant_killed``.
+
+What only was not found in the text (`gate_text.DOUBTS`) is settled by the mutants, unless the project's own code looks at the
+target's file or bytecode: its claims may then be about those.
 """
 
 from __future__ import annotations
 
+import ast
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from testing_crew.code import source_lines
 from testing_crew.runner.gate_repair import dropped
 from testing_crew.runner.gate_suspect import suspects
-from testing_crew.runner.gate_text import judge
+from testing_crew.runner.gate_text import DOUBTS, judge
 from testing_crew.runner.mutants import Fates, kills_another, try_mutants
-from testing_crew.runner.mutation import disabled
+from testing_crew.runner.mutation import Mutant, disabled
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import CodeUnderTest, Mutants, PytestRun, Stability
@@ -25,6 +29,8 @@ from trace_logger.records import CodeUnderTest, Mutants, PytestRun, Stability
 OTHER_HASH_SEED = 4242
 LEAST_RUNS = 5
 _MOST_HINTS = 5
+_MOST_PROOFS = 20
+_NOT_EXECUTED = "target_not_executed"
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
 
@@ -71,10 +77,15 @@ class Gate:
         suspicious = suspects(plan.code, plan.tests)
         if not first.run.passed:
             return Judgement(first.run, False, reasons, suspects=suspicious)
+        # Of a whole file, the constants alone may be tested.
+        settled = DOUBTS if plan.code.unit else DOUBTS | {_NOT_EXECUTED}
+        doubts = tuple(reason for reason in reasons if reason in settled)
+        reasons = tuple(reason for reason in reasons if reason not in settled)
         until = None if self.seconds is None else time.monotonic() + self.seconds
         raising = disabled(plan.code.source, plan.range)
-        if not reasons and raising is not None:
-            reasons = self._without_target(plan, raising)
+        looked = False
+        if not reasons:
+            reasons, looked = self._tricks(plan, None if _NOT_EXECUTED in doubts else raising)
         stability = self._repeat(plan, until, tell)
         if stability.passed < stability.runs:
             only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
@@ -83,20 +94,38 @@ class Gate:
         mutants = fates.count()
         # A unit without a function (an enum, a bare record) runs when it is imported: there a crash is all that can be seen.
         noticed = mutants.killed or (raising is None and mutants.raised)
-        unnoticed = mutants.tried > mutants.equivalent and not noticed
-        if unnoticed and (reasons or not kills_another(self.runner, plan, first, fates, until)):
-            reasons = (*reasons, "no_mutant_killed")
+        killed = [mutant for mutant, fate in fates.of if fate == "killed"]
+        if mutants.tried > mutants.equivalent and not noticed:
+            another = None if reasons else kills_another(self.runner, plan, first, fates, until)
+            if another is None:
+                reasons = (*reasons, "no_mutant_killed")
+            else:
+                killed.append(another)
+        if _NOT_EXECUTED in doubts:
+            killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
+        if doubts and (reasons or looked or not self._proved(plan, killed)):
+            reasons = (*doubts, *reasons)
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
-    def _without_target(self, plan: Plan, source: str) -> tuple[str, ...]:
-        """A file that passes against functions that only raise does not use them, or lies about its tests.
+    def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:
+        """A reason, and whether the project's code looks at the target in place of calling it.
 
-        One that does not pass against the target's own text, loaded as a mutant is, looks at how it is run.
+        A file that passes against functions that only raise does not use them, or lies about its tests. One that does not pass
+        against a text that does the same as the target's own, loaded as a mutant is, looks at how it is run.
         """
-        if self.runner.execute(plan, Variation(measure=False, source=source, stop_first=True)).run.passed:
-            return ("passes_without_target",)
-        same = self.runner.execute(plan, Variation(measure=False, source=plan.code.source)).run
-        return () if same.passed else ("notices_mutation",)
+        hollow = Variation(measure=False, source=raising, stop_first=True)
+        if raising is not None and self.runner.execute(plan, hollow).run.passed:
+            return ("passes_without_target",), False
+        same = self.runner.execute(plan, Variation(measure=False, source=plan.code.source, form="restated"))
+        looked = same.mutant is not None and same.mutant.looked
+        return () if same.run.passed else ("notices_mutation",), looked
+
+    def _proved(self, plan: Plan, killed: Sequence[Mutant]) -> bool:
+        """Whether a claim fails of what a mutant gives: not of an exception that it raises and the tests catch."""
+        told = [mutant for mutant in killed if not mutant.operator.startswith("decorator")]
+        ways = (Variation(measure=False, source=m.source, form="guarded") for m in told[:_MOST_PROOFS])
+        runs = (self.runner.execute(plan, way) for way in ways)
+        return any(run.mutant is not None and run.mutant.proved for run in runs)
 
     def _repeat(self, plan: Plan, until: float | None, tell: Progress | None) -> Stability:
         """The first run counts as one; the others are shuffled, under two hash seeds, and the last is plain and cold."""
@@ -133,6 +162,12 @@ class Gate:
                 tell("mutants", done, of)
 
         return try_mutants(self.runner, plan, first, limit=self.mutants, seed=self.seed, until=until, tell=told)
+
+
+def _in_functions(source: str) -> set[int]:
+    """The lines of the functions in ``source``."""
+    found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return {line for function in found for line in range(function.lineno, (function.end_lineno or function.lineno) + 1)}
 
 
 def hints(code: CodeUnderTest, run: PytestRun, mutants: Mutants | None) -> list[str]:

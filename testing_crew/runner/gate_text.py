@@ -21,6 +21,9 @@ from testing_crew.runner.inside.asserts import claims
 from trace_logger.records import CodeUnderTest, PytestRun
 
 MOST_CHARACTERS = 1_000_000
+DOUBTS = frozenset({"no_assertion_about_target"})
+"""Reasons that only say what was not found in the text. A mutant that a claim kills outweighs them, wherever the claim stands."""
+
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
 """What `read` raises, and what looking at a tree that is nested too deep may raise."""
 

@@ -86,8 +86,10 @@ def try_mutants(
     return Fates(found, tuple((mutant, known) for mutant, known in outcomes if known is not None))
 
 
-def kills_another(runner: Runner, plan: Plan, baseline: Execution, tried: Fates, until: float | None = None) -> bool:
-    """Whether a mutant that was not ``tried`` is killed, of those on lines that a case runs; at most ``MOST_OTHERS`` are.
+def kills_another(
+    runner: Runner, plan: Plan, baseline: Execution, tried: Fates, until: float | None = None
+) -> Mutant | None:
+    """A mutant that was not ``tried`` and is killed, of those on lines that a case runs; at most ``MOST_OTHERS`` are.
 
     A sample of a large module may well miss all of what a small test file is about.
     """
@@ -102,10 +104,10 @@ def kills_another(runner: Runner, plan: Plan, baseline: Execution, tried: Fates,
     ]
     for mutant, lines in random.Random(0).sample(others, min(len(others), MOST_OTHERS)):
         if until is not None and time.monotonic() > until:
-            return False
+            return None
         if _fate(runner, plan, baseline, mutant, lines, seconds) == "killed":
-            return True
-    return False
+            return mutant
+    return None
 
 
 def _fate(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from testing_crew.errors import UserMistake
 from testing_crew.imports import import_places, package_root, project_root
@@ -107,13 +107,15 @@ class Placed:
 class Variation:
     """How one run of a plan differs from the plainest one.
 
-    ``measure``: note coverage and claims. ``source``: the target's text, in memory, in place of its file's. ``only``: the
-    names of the cases to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases.
-    ``wall_seconds``: less time than the limits give.
+    ``measure``: note coverage and claims. ``source``: the target's text, in memory, in place of its file's. ``form``: how that
+    is taken: as it is, by other bytecode, or with a note of what leaves it (`inside.mutant`). ``only``: the names of the cases
+    to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases. ``wall_seconds``: less
+    time than the limits give.
     """
 
     measure: bool = True
     source: str | None = None
+    form: Literal["plain", "restated", "guarded"] = "plain"
     only: frozenset[str] | None = None
     stop_first: bool = False
     shuffle: int | None = None
@@ -130,6 +132,7 @@ class Variation:
             "range": plan.range,
             "measure": self.measure,
             "source": self.source,
+            "form": self.form,
             "only": None if self.only is None else sorted(self.only),
             "stop_first": self.stop_first,
             "shuffle": self.shuffle,

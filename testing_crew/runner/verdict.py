@@ -20,12 +20,14 @@ _SHARE = 0.75  # a process that died at this share of its allowance is taken to 
 
 
 class MutantReport(BaseModel):
-    """Whether a mutant was loaded, and how many values it replaced."""
+    """Whether a mutant was loaded, and how many values it replaced; ``looked`` and ``proved`` as in `inside.mutant.Mutant`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     loaded: bool
     changed: int
+    looked: bool = False
+    proved: bool = False
 
 
 class Report(BaseModel):

@@ -77,13 +77,29 @@ class Explainer:
         return next((n for f, n in reversed(stack) if self.path(f.f_code.co_filename) == self.test), None)
 
     def is_claim(self, error: BaseException) -> bool:
-        """Whether ``error`` is the test's own word that did not hold, and not one of the target's assertions."""
+        """Whether ``error`` is the tests' own word that did not hold, wherever they say it: here, in a helper, in a library.
+
+        It is not where it came up through the target: an assertion of the target's own, or of what the target calls.
+        """
+        several = getattr(error, "exceptions", None)  # an exception group
+        if isinstance(several, tuple):
+            return any(self.is_claim(one) for one in several if isinstance(one, BaseException))
         if isinstance(error, pytest.fail.Exception):
             return True
-        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        if not isinstance(error, AssertionError) or not frames:
+        stack = [self.path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if not isinstance(error, AssertionError) or not stack:
             return False
-        return self.path(frames[-1].f_code.co_filename) != self.target or self.target == self.test
+        nearest = next((path for path in reversed(stack) if path == self.target or self._is_of_tests(path)), self.test)
+        return nearest == self.test or nearest != self.target
+
+    def _is_of_tests(self, path: str) -> bool:
+        """Whether a file is the tests', as far as its place tells: what the target calls back is not the target."""
+        if path == self.test or os.path.basename(path) == "conftest.py":
+            return True
+        folder = os.path.dirname(self.test)
+        while os.path.dirname(folder) != folder and not self.target.startswith(os.path.dirname(folder) + os.sep):
+            folder = os.path.dirname(folder)
+        return not self.target.startswith(folder + os.sep) and path.startswith(folder + os.sep)
 
     def explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
         """The fields of a ``CaseResult`` that tell about ``error``."""

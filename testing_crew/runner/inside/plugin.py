@@ -58,7 +58,8 @@ class Probe:
         if settings["only"] is not None:
             self.only = frozenset(settings["only"])
         if settings["source"] is not None:
-            self.mutant = mutant.install(self.target, settings["source"])
+            own = (os.path.dirname(self.test), os.getcwd())
+            self.mutant = mutant.install(self.target, settings["source"], settings["form"], own)
         if settings["measure"]:
             self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
 
@@ -118,6 +119,8 @@ class Probe:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._explainer.begin_test()
+        if self.mutant is not None:
+            self.mutant.left = 0
         self._rows[item.nodeid] = row_of(item)  # now: the test may change the values
         self._watch.label(item.nodeid)
         try:
@@ -155,6 +158,12 @@ class Probe:
             return  # a rerun announced by another plugin: the last run decides
         if hasattr(report, "wasxfail"):
             outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+        details = vars(report).get(_DETAILS, {})
+        if outcome == "failed" and "claim" not in details:
+            # No exception: a plugin's word, as of those that gather what did not hold until the test is over.
+            details = {**details, "claim": True, "message": clip(report.longreprtext.partition("\n")[0])}
+        if outcome == "failed" and details["claim"] and self.mutant is not None and not self.mutant.left:
+            self.mutant.proved = True
         if outcome == "failed" and self.stop_first and self._session is not None:
             self._session.shouldfail = "one failure is enough"
         if outcome == "failed" and report.when != "call":
@@ -163,7 +172,6 @@ class Probe:
             report.nodeid,
             {"node": report.nodeid.partition("::")[2], "outcome": "passed", "phase": "call", "duration": 0.0},
         )
-        details = vars(report).get(_DETAILS, {})
         case.setdefault("function", details.get("function", case["node"]))
         case["duration"] += report.duration if 0 <= report.duration < 1e9 else 0.0  # a test may change the clock
         if "line" not in case or _RANK[outcome] > _RANK[case["outcome"]]:
@@ -195,7 +203,7 @@ class Probe:
             "coverage": self._coverage(),
             "reached": self._reached(),
             "stopped": bool(self._session and self._session.shouldfail),
-            "mutant": {"loaded": self.mutant.loaded, "changed": self.mutant.changed} if self.mutant else None,
+            "mutant": self.mutant.report() if self.mutant else None,
             "exit": int(exitstatus),
             "internal": self.internal,
             "errnos": sorted(self._explainer.errnos),

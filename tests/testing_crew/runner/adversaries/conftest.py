@@ -26,7 +26,7 @@ import pytest
 
 from testing_crew.runner import sandbox
 from testing_crew.runner.gate import Gate
-from testing_crew.runner.gate_text import judge
+from testing_crew.runner.gate_text import DOUBTS, judge
 from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import PytestRun
@@ -75,7 +75,8 @@ def gate(runner: Runner, project: Project, case: str, text: str, run: PytestRun)
     The rest of it does not depend on ``run``, and is asked once for each ``case``.
     """
     began = time.monotonic()
-    accepted, _ = judge(project.code(), text, run)
+    _, reasons = judge(project.code(), text, run)
+    accepted = DOUBTS.issuperset(reasons)  # what was only not found in the text, the mutants may show
     assert time.monotonic() - began < GATE_SECONDS
     if accepted and case not in _JUDGED:
         whole = Gate(_judging(runner.limits), repeats=4, mutants=12)
