@@ -11,7 +11,7 @@ from testing_crew import snippet
 from testing_crew.errors import UserMistake
 from testing_crew.failures import failure_log
 from testing_crew.interpreter import interpreter_for
-from testing_crew.job import file_target, target_for
+from testing_crew.job import file_whole, target_for
 from testing_crew.mend import mend
 from testing_crew.runner.gate import Gate, Judgement, Progress, hints
 from testing_crew.runner.plan import Plan, plan_file, plan_text
@@ -52,20 +52,18 @@ def check_file(
     """
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
-    found = file_target(target, interpreter_for(interpreter, target), test=test.resolve())
+    whole = file_whole(target, interpreter_for(interpreter, target), test.resolve())
     tests = code_under_test.read_source(test)
     code_under_test.parse_source(tests, str(test))
-    whole = found.whole
-    if whole.path is None:
-        whole = whole.model_copy(update={"path": str(target.resolve())})
     plan = replace(plan_file(test.resolve(), whole), tests=tests)
     return report(plan, gate.judge(plan, tell=tell))
 
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
-    """Run test text against code text."""
+    """Run test text against code text. Where that is one function or class of the file, only this is judged."""
     target = target_for(code, file, None)
-    whole = target.whole
+    part = len(target.units) == 1 and target.units[0].source.strip() != code.strip()
+    whole = target.units[0] if part else target.whole
     # a file that carries its snippet lost the import of it, which is put back; any other is judged as it is
     bare = snippet.detach(tests)
     text = mend(bare, whole).tests if bare != tests else tests

@@ -181,28 +181,37 @@ def _compose(header: str, lines: list[str], kept: list[ast.stmt], wanted: set[st
     return header + "\n\n".join(parts) + "\n"
 
 
-def load_units(path: Path, interpreter: str, only: str | None = None, test: Path | None = None) -> list[CodeUnderTest]:
-    """One CodeUnderTest per function or class of the file at ``path``; ``test`` is the test file that imports it, if any.
+def load_module(path: Path, interpreter: str, test: Path | None = None) -> CodeUnderTest:
+    """The file at ``path`` as one; ``test`` is the test file that imports it, if any.
 
-    Raises UserMistake when the file does not exist, is not text, does not parse, or has nothing to test.
+    Raises UserMistake when the file does not exist, is not text or does not parse.
     """
     source = read_source(path)
-    found = [u for u in find_units(parse_source(source, str(path))) if only in (None, u.name)]
+    parse_source(source, str(path))
+    root, module = import_root(path, interpreter, test)
+    return CodeUnderTest(
+        source=source,
+        shown=render(source, module, None),
+        module=module,
+        path=str(path.resolve()),
+        root=str(root),
+        interpreter=interpreter,
+    )
+
+
+def load_units(path: Path, interpreter: str, only: str | None = None) -> list[CodeUnderTest]:
+    """One CodeUnderTest per function or class of the file at ``path``.
+
+    Raises UserMistake as `load_module` does, and when there is nothing to test.
+    """
+    whole = load_module(path, interpreter)
+    found = [u for u in find_units(ast.parse(whole.source)) if only in (None, u.name)]
     # imported into a test file, a function called test_… would be collected as a test
     found = [u for u in found if not u.name.startswith(("test", "Test"))] or found
     if not found:
         what = f"no function or class named {only!r}" if only else "no function or class to test"
-        raise UserMistake(f"{path}: {what}")
-    root, module = import_root(path, interpreter, test)
+        raise UserMistake(f"{path}: {what}, so there is nothing to write tests for")
     return [
-        CodeUnderTest(
-            source=source,
-            shown=render(source, module, unit.name),
-            module=module,
-            unit=unit.name,
-            path=str(path.resolve()),
-            root=str(root),
-            interpreter=interpreter,
-        )
+        whole.model_copy(update={"unit": unit.name, "shown": render(whole.source, whole.module, unit.name)})
         for unit in found
     ]

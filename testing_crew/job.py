@@ -39,19 +39,30 @@ class Target:
 
     @property
     def whole(self) -> CodeUnderTest:
-        """The target as one, for judging a file about all of its units."""
-        unit = self.units[0]
-        return unit if len(self.units) == 1 else unit.model_copy(update={"unit": None})
+        """The target as one, for judging a file about all of it: of one function or class, what else stands around it too."""
+        return self.units[0].model_copy(update={"unit": None})
 
 
-def file_target(path: Path, interpreter: str, only: set[str] | None = None, test: Path | None = None) -> Target:
-    """A file as a target, which ``test`` imports if there is such a file. Raises UserMistake as ``code.load_units`` does."""
-    units = code_under_test.load_units(path, interpreter, test=test)
+def file_target(path: Path, interpreter: str, only: set[str] | None = None) -> Target:
+    """A file as a target. Raises UserMistake as ``code.load_units`` does."""
+    units = code_under_test.load_units(path, interpreter)
     project = project_root(path)
     if not snippet.importable(path):
         return source_target(units[0].source, str(path.resolve()), interpreter, project)
     kept = tuple(u for u in units if only is None or u.unit in only) or tuple(units)
     return Target(str(path.resolve()), str(project), kept)
+
+
+def file_whole(path: Path, interpreter: str, test: Path) -> CodeUnderTest:
+    """A file that ``test`` imports as one, also where it defines nothing to write tests for.
+
+    Raises UserMistake as ``code.load_module`` does.
+    """
+    whole = code_under_test.load_module(path, interpreter, test)
+    if snippet.importable(path):
+        return whole
+    root = str(project_root(path))
+    return whole.model_copy(update={"module": snippet.module_name(str(path.resolve())), "root": root})
 
 
 def source_target(source: str, name: str, interpreter: str, project: Path) -> Target:

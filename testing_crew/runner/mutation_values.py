@@ -39,6 +39,8 @@ class _Finder(ast.NodeVisitor):
         self.edits: list[Edit] = []
         self._text = text
         self._functions = 0  # how many functions are around the node
+        defining = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        self._constants = not any(isinstance(node, defining) for node in ast.walk(text.tree))  # there is nothing else
         self._shared: list[set[str]] = []  # for each of them, the names that it declared global or nonlocal
 
     # Ways of editing
@@ -112,6 +114,8 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
+        if self._constants and all(getattr(target, "id", "").startswith("__") for target in node.targets):
+            return  # ``__all__``, ``__version__``
         if not any(self._state(target, node.value) for target in node.targets):
             for target in node.targets:
                 self._state_of_parts(target, node.value)
@@ -208,9 +212,16 @@ class _Finder(ast.NodeVisitor):
                     self._replace(f"membership:{name}", start + found.start(), start + found.end(), new)
         self.generic_visit(node)
 
+    def visit_Dict(self, node: ast.Dict) -> None:
+        for inside in (
+            node.values if self._constants and not self._functions else (*node.keys, *node.values)
+        ):  # in a table, a key is but a name
+            if inside is not None:
+                self.visit(inside)
+
     def visit_Constant(self, node: ast.Constant) -> None:
-        """In functions only: the text grows by an implicit concatenation, which is allowed in patterns too."""
-        if self._functions and isinstance(node.value, (str, bytes)):
+        """In functions, where there are any: the text grows by an implicit concatenation, which is allowed in patterns too."""
+        if (self._functions or self._constants) and isinstance(node.value, (str, bytes)):
             self._wrap("string", node, "(", ' "x")' if isinstance(node.value, str) else ' b"x")')
 
 

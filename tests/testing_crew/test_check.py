@@ -54,7 +54,10 @@ FILES = {
     "limits.py": "LIMIT = 10\n\ndef cut(x):\n    return min(x, LIMIT)\n",
 }
 HONEST = {
-    "an application with one route": ("web.py", "from web import app\ndef test_a():\n    assert app.get('/double', 2) == 4\n"),
+    "an application with one route": (
+        "web.py",
+        "from web import app\ndef test_a():\n    assert app.get('/double', 2) == 4\n",
+    ),
     "a registry": ("registry.py", "import registry\ndef test_a():\n    assert list(registry.REGISTRY) == ['bye']\n"),
     "a private helper": ("slugs.py", "from slugs import _clean\ndef test_a():\n    assert _clean(' A ') == 'a'\n"),
     "handed on by the package": ("pkg/_impl.py", "from pkg import more\ndef test_a():\n    assert more(1) == 2\n"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testing_crew.failures import failure_log
-from testing_crew.job import file_target
+from testing_crew.job import file_whole
 from testing_crew.runner.options import project_options
 from testing_crew.runner.plan import plan_file, plan_text
 from testing_crew.runner.run import Runner
@@ -163,7 +163,7 @@ def test_a_module_named_like_one_of_the_library_hides_it_no_more_than_in_the_pro
     project.write(target, "def add(a, b):\n    return a + b\n")
     text = f"from {said} import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
     path = project.write(test, text)
-    whole = file_target(project.root / target, project.code().interpreter, test=path).whole
+    whole = file_whole(project.root / target, project.code().interpreter, path)
     for plan in (plan_file(path, whole), plan_text(whole, text)):
         run = runner.execute(plan).run
         assert run.passed, run.log
