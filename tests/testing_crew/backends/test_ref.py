@@ -5,6 +5,16 @@ from testing_crew.errors import UnknownModel
 
 GOOD = {
     "embedded": ModelRef(kind="embedded"),
+    "embedded@adapters/c": ModelRef(kind="embedded", adapter="adapters/c"),
+    "smollm2": ModelRef(kind="smollm2"),
+    "smollm2@/data/@me/c.gguf": ModelRef(kind="smollm2", adapter="/data/@me/c.gguf"),
+    "smollm2:135m": ModelRef(kind="ollama", name="smollm2", label="135m"),
+    "gguf:/data/@me/x.gguf": ModelRef(kind="gguf", name="/data/@me/x.gguf"),
+    "gguf:/data/@me/x.gguf@/data/@me/lora.gguf": ModelRef(
+        kind="gguf", name="/data/@me/x.gguf", adapter="/data/@me/lora.gguf"
+    ),
+    "/data/@me/merged": ModelRef(kind="hf", name="/data/@me/merged"),
+    "hf:base@/data/@me/lora": ModelRef(kind="hf", name="base", adapter="/data/@me/lora"),
     "deepseek-coder:6.7b": ModelRef(kind="ollama", name="deepseek-coder", label="6.7b"),
     "llama3": ModelRef(kind="ollama", name="llama3", label="latest"),
     "ollama/llama3": ModelRef(kind="ollama", name="llama3", label="latest"),
@@ -47,6 +57,9 @@ def test_the_full_form_of_a_tag_reads_back_to_the_same(tag):
         "",
         "  ",
         "gguf:",
+        "gguf:x.gguf@",
+        "embedded@",
+        "smollm2@",
         "hf:",
         "scripted: ",
         "openai/",
@@ -79,6 +92,7 @@ def test_what_is_no_tag_is_refused_with_the_forms(tag):
         ("gguf/x.gguf", "did you mean gguf:x.gguf?"),
         ("./x.gguf", "did you mean gguf:./x.gguf?"),
         ("C:\\x.gguf", "did you mean gguf:C:\\x.gguf?"),
+        ("smolm2", "did you mean smollm2? For a model of Ollama: smolm2:latest"),
         ("embeded", "did you mean embedded? For a model of Ollama: embeded:latest"),
         ("http://localhost:8000/v1", "name the model openai/NAME, and its server as base_url under [server]"),
     ],
