@@ -11,6 +11,7 @@ import inspect
 import os
 import traceback
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -96,10 +97,11 @@ class Explainer:
         """Whether a file is the tests', as far as its place tells: what the target calls back is not the target."""
         if path == self.test or os.path.basename(path) == "conftest.py":
             return True
-        folder = os.path.dirname(self.test)
-        while os.path.dirname(folder) != folder and not self.target.startswith(os.path.dirname(folder) + os.sep):
-            folder = os.path.dirname(folder)
-        return not self.target.startswith(folder + os.sep) and path.startswith(folder + os.sep)
+        parts = self.test.split(os.sep)
+        shared = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, self.target.split(os.sep), strict=False))
+        )
+        return path.startswith(os.sep.join([*parts[: shared + 1], ""]))  # below what is the tests' alone
 
     def explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
         """The fields of a ``CaseResult`` that tell about ``error``."""

@@ -69,9 +69,12 @@ def install(target: str, source: str, form: str = "plain", own: Sequence[str] = 
 
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
     sys.meta_path.insert(0, _Plain(target))
-    vars(builtins).update(__testing_crew_other__=other.other, __testing_crew_disabled__=other.TargetDisabled)
-    if form == "guarded":
-        vars(builtins).update(__testing_crew_left__=_left(mutant), __testing_crew_guard__=_guard(mutant))
+    vars(builtins).update(  # all of them in every form, so that a test cannot tell one form from another
+        __testing_crew_other__=other.other,
+        __testing_crew_disabled__=other.TargetDisabled,
+        __testing_crew_left__=_left(mutant),
+        __testing_crew_guard__=_guard(mutant),
+    )
     if form == "restated":
         sys.addaudithook(_looks(mutant, target, tuple(f"{folder}{os.sep}" for folder in own)))
     return mutant

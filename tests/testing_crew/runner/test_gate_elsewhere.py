@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -223,6 +223,76 @@ def test_an_assertion_that_came_through_the_target(
     sources = [m.source for m in mutants(SHOP) if changed in m.text]
     fates = {read_fate(gate.runner.execute(plan, Variation(measure=False, source=source)).run) for source in sources}
     assert ("killed" in fates, "raised" in fates) == (killed, not killed)
+
+
+FORMS = """\
+from __future__ import annotations
+import functools
+
+def told(x):
+    \'\'\'Said.\'\'\'
+    return 10 // x
+
+def only_said():
+    \'\'\'Said.\'\'\'
+
+def one(x): return x + 1
+
+def each(n):
+    yield from range(n)
+
+async def later(x):
+    return 10 // x
+
+async def stream():
+    yield 1
+
+def caught(x):
+    try:
+        return told(x)
+    except ZeroDivisionError:
+        return -1
+
+class Kept:
+    def __init__(self, value): self.value = value
+    @property
+    def shown(self): return self.value
+    @classmethod
+    def make(cls): return cls(1)
+    def __repr__(self): return super().__repr__()
+
+@functools.lru_cache
+def kept(x):
+    global LAST
+    LAST = x
+    return x
+
+less = lambda x, *y, **z: sorted(y, key=lambda v: v // x)
+"""
+FORMS_TEST = """\
+import asyncio
+import forms
+def test_all():
+    assert (forms.told(2), forms.told.__doc__, forms.only_said(), forms.one(1)) == (5, "Said.", None, 2)
+    first = forms.each(3)
+    assert next(first) == 0
+    first.close()
+    async def streamed():
+        return [x async for x in forms.stream()]
+    assert (asyncio.run(forms.later(2)), asyncio.run(streamed())) == (5, [1])
+    assert (forms.caught(0), forms.Kept.make().shown, "Kept" in repr(forms.Kept(1))) == (-1, 1, True)
+    assert (forms.kept(3), forms.LAST, forms.less(1, 3, 2)) == (3, 3, [2, 3])
+"""
+
+
+@pytest.mark.parametrize("form", ["restated", "guarded"])
+def test_a_text_in_another_form_does_the_same(gate: Gate, shop: Project, form: Literal["restated", "guarded"]) -> None:
+    shop.write("forms.py", FORMS)
+    plan = plan_file(shop.write("tests/test_forms.py", FORMS_TEST), shop.code("forms", None))
+    made = gate.runner.execute(plan, Variation(measure=False, source=FORMS, form=form))
+    assert made.run.passed, made.run.log
+    assert made.mutant is not None
+    assert (made.mutant.loaded, made.mutant.looked, made.mutant.proved) == (True, False, False)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups")
