@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from testing_crew.code import read_source
 from testing_crew.errors import UserMistake
 from testing_crew.imports import import_places, package_root, project_root
 from testing_crew.runner import sandbox as box
@@ -69,6 +70,8 @@ class Plan:
     def needed(self) -> tuple[str, ...]:
         """The paths that the run must be able to read, beside its own folder."""
         places = [*(p for p in (self.root, self.top, self.settings, self.target) if p is not None)]
+        if self.top is not None and Path(self.test).is_relative_to(self.top):
+            places.append(self.top / Path(self.test).relative_to(self.top).parts[0])  # where all of the top is too much
         return box.needed_paths([*map(str, places), self.interpreter.executable, *self.interpreter.places])
 
     def place(self, work: Path) -> Placed:
@@ -178,7 +181,8 @@ def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
     """A run of a person's own test file where it stands, with its ``conftest.py`` and whatever its name.
 
     A file that pytest cannot import (its name does not end in ``.py``, or has another dot) is run from a copy, with copies of
-    the ``conftest.py`` files above it. Raises `UserMistake` as `plan_text` does, and for a test file that is not there.
+    the ``conftest.py`` files above it. Raises `UserMistake` as `plan_text` does, and for a test file that is not there or cannot
+    be read as Python.
     """
     test = Path(os.path.abspath(test_path))
     if not test.is_file():
@@ -210,7 +214,7 @@ def plan_file(test_path: Path, code: CodeUnderTest) -> Plan:
         interpreter=interpreter,
         files=files,
         test=name,
-        tests=test.read_bytes().decode("utf-8", "replace"),
+        tests=read_source(test),
         target=Path(os.path.abspath(code.path)) if code.path else None,
         root=root,
         beside=code.path is None,

@@ -82,7 +82,7 @@ class View:
     @property
     def restored(self) -> list[str]:
         """The needed paths that hiding would take away, outermost first."""
-        gone = [*self.hidden, "/tmp", "/dev"]
+        gone = [*self.hidden, *(["/tmp"] if self.private_tmp else []), "/dev"]
         lost = sorted({n for n in self.needed if os.path.exists(n) and any(_inside(n, g) and n != g for g in gone)})
         return [n for n in lost if not any(_inside(n, other) for other in lost if other != n)]
 
@@ -104,10 +104,11 @@ def _own_homes() -> set[str]:
 def needed_paths(paths: Iterable[str]) -> tuple[str, ...]:
     """``paths`` as they are written and with their links followed, those that exist, each once.
 
-    A path such as ``~/bin/python`` may pass through several links, each in another folder: every one is kept.
+    A path such as ``~/bin/python`` may pass through several links, each in another folder: every one is kept. All of /tmp is
+    never needed, for others keep their sockets there: it stands for our own modules, packages and settings that lie in it.
     """
     kept: dict[str, None] = {}
-    for path in paths:
+    for path in [inner for outer in paths for inner in (_ours_in_tmp() if outer == "/tmp" else [outer])]:
         step = os.path.abspath(path)
         for _ in range(40):  # as many links as Linux itself follows
             if os.path.exists(step):
@@ -117,6 +118,16 @@ def needed_paths(paths: Iterable[str]) -> tuple[str, ...]:
             step = os.path.normpath(os.path.join(os.path.dirname(step), os.readlink(step)))
         kept[os.path.realpath(path)] = None
     return tuple(kept)
+
+
+def _ours_in_tmp() -> list[str]:
+    found = []
+    for entry in list(os.scandir("/tmp")):
+        with contextlib.suppress(OSError):  # it has just gone
+            is_package = os.path.isfile(os.path.join(entry.path, "__init__.py"))
+            if is_package or entry.name.endswith((".py", ".ini", ".toml", ".cfg")):
+                found += [entry.path] if entry.stat(follow_symlinks=False).st_uid == os.getuid() else []
+    return sorted(found)
 
 
 def wrap(kind: Kind, command: list[str], view: View) -> list[str]:
@@ -162,7 +173,7 @@ def _bubblewrap(view: View) -> list[str]:
     if view.private_tmp:
         arguments += ["--bind", view.stand_in("slash-tmp"), "/tmp"]
     for path in view.restored:
-        arguments += ["--ro-bind", path, path]
+        arguments += ["--ro-bind-try", path, path]
     arguments += [bind, view.scratch, view.scratch]
     for folder in [*view.hidden, *(["/tmp"] if view.nested and view.private_tmp else [])]:
         arguments += ["--remount-ro", folder]

@@ -10,6 +10,7 @@ must come back is held by descriptors, since the paths to it disappear; then fol
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -94,7 +95,10 @@ def _furnish(plan: dict[str, Any]) -> None:
     writable = plan["slash_tmp"] if plan["nested"] else scratch
     mount(writable, writable, None, BIND)
     _make_read_only(writable)
-    held = [(_hold(path), path, os.path.isdir(path)) for path in plan["restored"]]
+    held = []
+    for path in plan["restored"]:
+        with contextlib.suppress(FileNotFoundError):  # gone since somebody looked
+            held.append((_hold(path), path, os.path.isdir(path)))
     held.append((_hold(scratch), scratch, True))
     own_tmp, own_shm = _hold(plan["slash_tmp"]), _hold(plan["shm"])
     tmp_flags = dict(_mounts()).get(writable, 0)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 from typing import TYPE_CHECKING
@@ -216,6 +217,40 @@ def test_a_project_that_is_the_home_folder_is_shown_and_said(project: Project, m
     run = Runner().run(project.code(), "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 3\n")
     assert run.verdict == "passed", run.log
     assert "the home folder is visible" in run.sandbox
+
+
+@pytest.fixture
+def in_tmp(project: Project) -> Iterator[Project]:
+    """A project that is the temp folder itself, among whatever else lies there."""
+    project.root = Path("/tmp")
+    name = f"tcrewcase{os.getpid()}"
+    project.write(f"{name}.py", f"from {name}_helper import ONE\n\n\ndef more(x):\n    return x + ONE\n")
+    project.write(f"{name}_helper.py", "ONE = 1\n")
+    project.write(f"{name}.secret", "secret")
+    yield project
+    for path in Path("/tmp").glob(f"*{name}*"):
+        path.unlink()
+
+
+@pytest.mark.skipif(not ISOLATED, reason="no sandbox here hides anything")
+def test_files_in_the_temp_folder_itself_are_run_without_its_other_files(in_tmp: Project, runner: Runner) -> None:
+    name = f"tcrewcase{os.getpid()}"
+    test = in_tmp.write(
+        f"test_{name}.py",
+        f"""\
+        import pathlib
+        from {name} import more
+
+        def test_more(tmp_path):
+            assert more(1) == 2
+            assert not pathlib.Path("/tmp/{name}.secret").exists()
+            for folder in (tmp_path, pathlib.Path("/tmp")):
+                (folder / "{name}.mine").write_text("x")
+        """,
+    )
+    run = runner.check(test, in_tmp.code(name, "more"))
+    assert run.verdict == "passed", run.log
+    assert not Path(f"/tmp/{name}.mine").exists()
 
 
 def test_only_needed_parts_of_a_home_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
