@@ -18,6 +18,8 @@ from trace_logger.records import CaseResult, PytestRun
 MAX_LINES = 20
 MAX_VALUE = 200
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_ERRORS = ("ERROR: ", "ImportError while loading conftest", "Fatal Python error: ")
+_PLACE = re.compile(r"(?:INTERNALERROR>|E) +(File .*, line \d+)|(\S+:\d+: in .*)")
 _DID_NOT_RAISE = re.compile(r"DID NOT RAISE (?:any of )?\(?<class '(?:[\w.]*\.)?(\w+)'>")
 
 
@@ -25,6 +27,19 @@ def clip(text: str, limit: int = MAX_VALUE) -> str:
     """``text`` on one line, free of memory addresses, at most ``limit`` characters; spaces within a line stay."""
     flat = " ".join(line.strip() for line in _ADDRESS.sub("0x...", text).splitlines() if line.strip())
     return flat if len(flat) <= limit else flat[: limit - 3] + "..."
+
+
+def last_words(output: str) -> list[str]:
+    """What pytest, or Python, said of why it reached no test: a usage error, a broken ``conftest.py``, the end of a traceback."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(_ERRORS)]
+    places = [place[1] or place[2] for place in map(_PLACE.match, lines) if place]
+    errors = [line for line in lines if line.startswith(("E  ", "INTERNALERROR> "))]
+    if errors:
+        return [*told, *places[-1:], errors[-1].partition(" ")[2].strip()]
+    if not told or "Traceback (most recent call last):" in lines:
+        told += [line.strip() for line in lines[-1:] if re.search(r"\w", line)]
+    return told[:MAX_LINES]
 
 
 def failure_line(case: CaseResult) -> str:
@@ -61,4 +76,6 @@ def failure_log(run: PytestRun) -> str:
                 "out_of_memory": "the run used too much memory and was stopped",
             }.get(run.verdict, f"the run ended as {run.verdict}, exit code {run.exit_code}")
         ]
+        if run.verdict in ("error", "crashed"):
+            lines += [clip(f"pytest: {word}", 2 * MAX_VALUE) for word in last_words(run.log)]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from testing_crew.errors import SandboxError
+from testing_crew.failures import last_words
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import run_cold
 from testing_crew.runner.limits import Limits
@@ -165,7 +166,8 @@ class Runner:
         limits = replace(self.limits, wall_seconds=variation.wall_seconds or self.limits.wall_seconds)
         verdict, hits = decide(ending, report, limits)
         if verdict == "crashed" and not ending.started:
-            raise SandboxError(f"pytest could not be started: {ending.output.strip() or 'the sandbox ended at once'}")
+            said = "; ".join(last_words(ending.output)) or "the sandbox ended at once"
+            raise SandboxError(f"pytest could not be started: {said}")
         run = PytestRun(
             verdict=verdict,
             exit_code=None if ending.over == "wall" else ending.exit_code,

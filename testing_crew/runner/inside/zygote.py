@@ -231,6 +231,8 @@ def serve(control: socket.socket, rooms: Rooms | None, settings: dict[str, Any])
     try:
         code = int(pytest.main(settings["arguments"], plugins=[zygote, zygote.probe]))
     except SystemExit as left:
+        if isinstance(left.code, str):
+            print(left.code, file=sys.stderr)
         code = left.code if isinstance(left.code, int) else 1
     except BaseException:
         traceback.print_exc()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testing_crew.failures import failure_log
 from testing_crew.runner.gate_text import judge
 from testing_crew.runner.run import Runner
 
@@ -162,3 +163,21 @@ def _processes_that_know(folder: Path) -> list[str]:
             if os.fsencode(folder) in (process / "environ").read_bytes():
                 found.append((process / "cmdline").read_text())
     return found
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("conftest.py", "import nowhere_to_be_found\n", ["conftest.py:1", "No module named 'nowhere_to_be_found'"]),
+        ("conftest.py", "def f(:\n", ['conftest.py", line 1', "SyntaxError: invalid syntax"]),
+        ("conftest.py", "raise SystemExit('not without a database')\n", ["not without a database"]),
+        ("conftest.py", "def pytest_configure():\n    raise ValueError('mine')\n", ["line 2", "ValueError: mine"]),
+        ("pytest.ini", "[pytest]\nrequired_plugins = pytest-no-such>=3\n", ["required plugins: pytest-no-such>=3"]),
+    ],
+)
+def test_what_pytest_says_last_is_told(project: Project, quick: Runner, file: str, text: str, said: list[str]) -> None:
+    project.write(file, text)
+    run = quick.check(project.write("test_sums.py", "def test_a():\n    assert True\n"), project.code())
+    assert run.verdict in ("error", "crashed")
+    for words in said:
+        assert words in failure_log(run)
