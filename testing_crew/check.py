@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.errors import UserMistake
 from testing_crew.failures import failure_log
-from testing_crew.interpreter import interpreter_for
+from testing_crew.interpreter import Python, interpreter_for
 from testing_crew.job import file_whole, target_for
 from testing_crew.mend import mend
 from testing_crew.runner.gate import Gate, Judgement, Progress, hints
@@ -18,12 +17,12 @@ from testing_crew.runner.plan import Plan, plan_file, plan_text
 from testing_crew.runner.run import Runner
 
 
-def report(plan: Plan, found: Judgement) -> dict[str, Any]:
+def report(plan: Plan, python: Python, found: Judgement) -> dict[str, Any]:
     """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, stability, failures, ...}``.
 
     ``mutants`` and ``stability`` are null for a file that did not pass; ``suspects`` are expected values that contradict the
     docstring; ``aims`` says what a further test could look at; ``options_left_out`` are those of the project's own options of
-    pytest that no run here can have.
+    pytest that no run here can have; ``python`` is the one that ran the tests, and why that one.
     """
     code, run, mutants, stability = plan.code, found.run, found.mutants, found.stability
     return {
@@ -39,6 +38,7 @@ def report(plan: Plan, found: Judgement) -> dict[str, Any]:
         "failures": failure_log(run).splitlines(),
         "seconds": run.duration,
         "options_left_out": list(plan.options.left_out),
+        "python": python.told(),
         "sandbox": run.sandbox,
     }
 
@@ -52,11 +52,11 @@ def check_file(
     """
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
-    whole = file_whole(target, interpreter_for(interpreter, target), test.resolve())
-    tests = code_under_test.read_source(test)
-    code_under_test.parse_source(tests, str(test))
-    plan = replace(plan_file(test.resolve(), whole), tests=tests)
-    return report(plan, gate.judge(plan, tell=tell))
+    python = interpreter_for(interpreter, target)
+    whole = file_whole(target, python.path, test.resolve())
+    code_under_test.parse_source(code_under_test.read_source(test), str(test), python.path)
+    plan = plan_file(test.resolve(), whole)
+    return report(plan, python, gate.judge(plan, tell=tell))
 
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
@@ -69,4 +69,4 @@ def check_source(tests: str, code: str, file: str) -> dict[str, Any]:
     text = mend(bare, whole).tests if bare != tests else tests
     plan = plan_text(whole, text, target.files)
     with Runner() as runner:
-        return report(plan, Gate(runner).judge(plan))
+        return report(plan, target.python, Gate(runner).judge(plan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tokenize
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from testing_crew.errors import UserMistake
 from testing_crew.imports import import_root
+from testing_crew.runner.interpreter import newer_python
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
 SHOWN_CHARS = 6000  # room for a unit with its helpers; a unit that is longer by itself is shown whole
+_ENCODING_LINE = re.compile(r"\A((?:[ \t\f]*(?:#.*)?\n)??[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+", re.ASCII)  # PEP 263
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,30 @@ def source_lines(text: str) -> list[str]:
 
 
 def read_source(path: Path) -> str:
-    """The text of a Python file, its encoding line and byte order mark obeyed. Raises UserMistake when it cannot be read."""
+    """The text of a Python file as Python reads it, its encoding line and byte order mark obeyed.
+
+    An encoding line then says utf-8, which is what the text is written as wherever it goes. Raises UserMistake when the file
+    cannot be read.
+    """
     try:
         with tokenize.open(path) as file:
-            return file.read()
+            text, encoding = file.read(), file.encoding
     except FileNotFoundError:
         raise UserMistake(f"no such file: {path}") from None
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise UserMistake(f"{path} cannot be read as Python source: {error}") from None
+    if encoding.startswith("utf-8"):
+        return text
+    if _shape(text) != _shape(path.read_bytes()):  # an encoding such as utf-7 can hide the end of a line
+        raise UserMistake(f"{path} is another program in {encoding} than its text shows", hint="save it as UTF-8")
+    return _ENCODING_LINE.sub(r"\g<1>utf-8", text, count=1)
+
+
+def _shape(source: str | bytes) -> str:
+    try:
+        return ast.dump(ast.parse(source), include_attributes=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
 
 
 def _never_runs_on_import(node: ast.stmt) -> bool:
@@ -73,14 +92,28 @@ def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
-def parse_source(source: str, name: str) -> ast.Module:
-    """The syntax tree of ``source``; raises UserMistake naming the file and line when it does not parse."""
+def parse_source(source: str, name: str, interpreter: str = sys.executable) -> ast.Module:
+    """The syntax tree of ``source``; raises UserMistake naming the file and line when it does not parse.
+
+    Where a newer Python would parse it (``interpreter``, in which it is to be run, is asked first), the error says so.
+    """
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UserMistake(f"{name}{where}: not valid Python: {text}", hint="mend the syntax error first") from None
+        own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        if isinstance(error, SyntaxError) and (newer := newer_python(source, interpreter)):
+            version = ".".join(map(str, newer.python[:2]))
+            raise UserMistake(
+                f"{name}{where}: testing-crew runs on Python {own} and cannot read this ({text}); it needs a later one, "
+                f"such as the Python {version} of {newer.executable}",
+                hint=f"install testing-crew there: {newer.executable} -m pip install testing-crew",
+            ) from None
+        hint = (
+            f"mend the syntax error first; code for a Python later than {own} is read by a testing-crew installed there"
+        )
+        raise UserMistake(f"{name}{where}: not valid Python: {text}", hint=hint) from None
 
 
 def find_units(tree: ast.Module) -> list[Unit]:
@@ -187,7 +220,7 @@ def load_module(path: Path, interpreter: str, test: Path | None = None) -> CodeU
     Raises UserMistake when the file does not exist, is not text or does not parse.
     """
     source = read_source(path)
-    parse_source(source, str(path))
+    parse_source(source, str(path), interpreter)
     root, module = import_root(path, interpreter, test)
     return CodeUnderTest(
         source=source,

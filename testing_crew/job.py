@@ -12,7 +12,7 @@ from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.backends.base import Sampling
 from testing_crew.imports import project_root
-from testing_crew.interpreter import interpreter_for
+from testing_crew.interpreter import Python, interpreter_for
 from testing_crew.loop import RepairLoop, Writer, explain
 from testing_crew.mend import mend
 from testing_crew.merge import merge
@@ -30,6 +30,7 @@ class Target:
     name: str
     project: str
     units: tuple[CodeUnderTest, ...]
+    python: Python
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -43,14 +44,14 @@ class Target:
         return self.units[0].model_copy(update={"unit": None})
 
 
-def file_target(path: Path, interpreter: str, only: set[str] | None = None) -> Target:
+def file_target(path: Path, python: Python, only: set[str] | None = None) -> Target:
     """A file as a target. Raises UserMistake as ``code.load_units`` does."""
-    units = code_under_test.load_units(path, interpreter)
+    units = code_under_test.load_units(path, python.path)
     project = project_root(path)
     if not snippet.importable(path):
-        return source_target(units[0].source, str(path.resolve()), interpreter, project)
+        return source_target(units[0].source, str(path.resolve()), python, project)
     kept = tuple(u for u in units if only is None or u.unit in only) or tuple(units)
-    return Target(str(path.resolve()), str(project), kept)
+    return Target(str(path.resolve()), str(project), kept, python)
 
 
 def file_whole(path: Path, interpreter: str, test: Path) -> CodeUnderTest:
@@ -65,22 +66,22 @@ def file_whole(path: Path, interpreter: str, test: Path) -> CodeUnderTest:
     return whole.model_copy(update={"module": snippet.module_name(str(path.resolve())), "root": root})
 
 
-def source_target(source: str, name: str, interpreter: str, project: Path) -> Target:
+def source_target(source: str, name: str, python: Python, project: Path) -> Target:
     """Source text as a target: it becomes a module beside the tests."""
-    units = snippet.units(source, name, interpreter, str(project))
-    return Target(name, str(project), tuple(units), {f"{units[0].module}.py": source})
+    units = snippet.units(source, name, python.path, str(project))
+    return Target(name, str(project), tuple(units), python, {f"{units[0].module}.py": source})
 
 
 def target_for(code: str, file: str, chosen_interpreter: str | None) -> Target:
     """The code in ``file`` where it stands there, else the code as a snippet."""
     code = code.removeprefix("\ufeff")
     path = _path(file)
-    interpreter = interpreter_for(chosen_interpreter, path)
+    python = interpreter_for(chosen_interpreter, path)
     if path.is_file() and snippet.stands_in(path, code) and snippet.importable(path):
-        tree = code_under_test.parse_source(code, file)
-        return file_target(path, interpreter, {u.name for u in code_under_test.find_units(tree)})
+        tree = code_under_test.parse_source(code, file, python.path)
+        return file_target(path, python, {u.name for u in code_under_test.find_units(tree)})
     folder = path.parent if path.parent.is_dir() else Path.cwd()
-    return source_target(code, file, interpreter, project_root(folder / "x.py"))
+    return source_target(code, file, python, project_root(folder / "x.py"))
 
 
 def _path(file: str) -> Path:

@@ -60,7 +60,7 @@ def module_name(target: str) -> str:
 
 def units(source: str, target: str, interpreter: str, root: str) -> list[CodeUnderTest]:
     """One CodeUnderTest per function or class of a snippet; ``path`` is None. Raises UserMistake when there is none."""
-    found = code_under_test.find_units(code_under_test.parse_source(source, target))
+    found = code_under_test.find_units(code_under_test.parse_source(source, target, interpreter))
     if not found:
         raise UserMistake(f"{target}: no function or class to test in the code given")
     module = module_name(target)

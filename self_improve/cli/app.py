@@ -41,6 +41,12 @@ app.add_typer(traces.app, name="traces")
 app.add_typer(bench.app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="The Python that runs the tests, or its environment; the project's if not given."
+    ),
+]
 Model = Annotated[str | None, typer.Option("--model", help="A model tag; the configured one if not given.")]
 
 
@@ -53,12 +59,13 @@ def write(
     ] = None,
     max_iterations: Annotated[int | None, typer.Option(min=1, help="Rounds at most, the first file included.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite test files that exist.")] = False,
+    python: Python = None,
     as_json: Json = False,
 ) -> None:
     """Write a test file for each PATH. Exit code 0: all accepted; 1: not all; 2: something to mend first."""
     from self_improve.cli.write import write_tests
 
-    raise typer.Exit(write_tests(paths, _load(paths[0]), model, out, max_iterations, force, as_json))
+    raise typer.Exit(write_tests(paths, _load(paths[0], python), model, out, max_iterations, force, as_json))
 
 
 @app.command()
@@ -67,6 +74,7 @@ def check(
     target: Annotated[Path, typer.Option(help="The file that it tests.")],
     mutants: Annotated[int, typer.Option(min=0, help="Try at most this many changes of the target.")] = 100,
     repeats: Annotated[int, typer.Option(min=2, help="Run the file this many times in all.")] = 20,
+    python: Python = None,
     as_json: Json = False,
 ) -> None:
     """Run a test file in the sandbox: does it hold, every time, and does it notice a change of its target?
@@ -78,7 +86,7 @@ def check(
     from testing_crew.crew import runner_for
     from testing_crew.runner.gate import Gate
 
-    config = _load(target).config
+    config = _load(target, python).config
     with runner_for(config) as runner, progress() as tell:
         gate = Gate(runner, repeats=repeats, mutants=mutants, seconds=None)
         report = check_file(test, target, gate, config.interpreter, tell)
@@ -135,10 +143,11 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(examine(_load(Path.cwd(), check_trust=False), as_json))
 
 
-def _load(near: Path, *, check_trust: bool = True) -> LoadedConfig:
+def _load(near: Path, python: str | None = None, *, check_trust: bool = True) -> LoadedConfig:
     from testing_crew import config
 
-    return config.load(near if near.is_dir() else near.resolve().parent, check_trust=check_trust)
+    folder = near if near.is_dir() else near.resolve().parent
+    return config.load(folder, {"interpreter": python}, check_trust=check_trust)
 
 
 def main(argv: list[str] | None = None) -> None:

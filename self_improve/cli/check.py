@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testing_crew.runner.gate import Progress
+
+if TYPE_CHECKING:
+    from self_improve.cli.say import Console
 
 _MOST_SURVIVORS = 10
 
@@ -62,7 +65,14 @@ def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     if report["options_left_out"]:
         left_out = ", ".join(report["options_left_out"])
         console.print(f"  of the project's own pytest options, left out: {left_out}", style="dim", soft_wrap=True)
+    print_python(console, report["python"])
     console.print(f"  sandbox: {report['sandbox']}", style="dim", soft_wrap=True)
+
+
+def print_python(console: Console, python: dict[str, str]) -> None:
+    """Which Python ran the tests."""
+    said = f"  python: {python['path']} ({python['version']}; {python['why']})"
+    console.print(said, style="dim", soft_wrap=True)
 
 
 def _mutants(found: dict[str, Any]) -> str:

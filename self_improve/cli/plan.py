@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str |
     for path in paths:
         if not path.exists():
             raise UserMistake(f"no such file or folder: {path}")
-        for file in _files(path) if path.is_dir() else [path]:
+        for file in _files(path, interpreter) if path.is_dir() else [path]:
             if any(file.resolve() == other.path.resolve() for other in planned):
                 continue  # named twice
             target = file_target(file, interpreter_for(interpreter, file))
@@ -48,7 +49,7 @@ def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str |
     return planned
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, interpreter: str | None) -> list[Path]:
     """The modules of a package folder that have something to test."""
     found = [
         file
@@ -57,11 +58,16 @@ def _files(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not file.name.startswith("test_")
         and file.name not in ("conftest.py", "setup.py", "__main__.py")
-        and code_under_test.find_units(code_under_test.parse_source(code_under_test.read_source(file), str(file)))
+        and code_under_test.find_units(_parsed(file, interpreter))
     ]
     if not found:
         raise UserMistake(f"{folder}: no Python file with a function or class in it")
     return found
+
+
+def _parsed(file: Path, interpreter: str | None) -> ast.Module:
+    source = code_under_test.read_source(file)
+    return code_under_test.parse_source(source, str(file), interpreter_for(interpreter, file).path)
 
 
 def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from self_improve.cli.check import print_python
 from self_improve.cli.plan import Planned, plan
 from testing_crew import snippet
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
@@ -51,6 +52,7 @@ class Result:
             "iterations": self.iterations,
             "trace_id": self.trace_id,
             "coverage": self.coverage,
+            "python": self.planned.target.python.told(),
             "seconds": round(self.seconds, 2),
             "units": self.units,
         }
@@ -257,6 +259,7 @@ def print_table(results: list[Result]) -> None:
         rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
         said = f"{result.planned.path}: {count} of {len(result.units)} units accepted {rounds} {where}{kept}"
         console.print(said, soft_wrap=True)
+        print_python(console, result.planned.target.python.told())
         for reason in result.reasons if not result.units else []:
             console.print(f"  {reason}", soft_wrap=True)
         if result.written:

@@ -6,7 +6,9 @@ import signal
 import stat
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -276,6 +278,37 @@ def test_a_name_that_hides_what_python_needs_does_not_cost_the_others(project):
 def test_other_encodings(project, encoded):
     (project / "shop.py").write_bytes(encoded)
     assert write("shop.py").returncode == 0
+
+
+def test_a_test_file_in_another_encoding_is_read_as_python_reads_it(project):
+    text = "# coding: latin-1\nfrom shop import add\n\n\ndef test_add():\n    assert add('é', '!') == '\\xe9!'\n"
+    (project / "test_shop.py").write_bytes(text.encode("latin-1"))
+    few = ("--target", "shop.py", "--repeats", "2", "--mutants", "1")
+    done = run("check", "test_shop.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (project / "test_shop.py").write_text(text, encoding="utf-16")
+    mistake(run("check", "test_shop.py", *few), "test_shop.py cannot be read as Python source")
+
+
+def test_every_report_says_which_python_ran_and_why(project):
+    environment = project.parent / "environment"
+    venv.create(environment)
+    packages = sysconfig.get_path("purelib", "venv", {"base": str(environment)})
+    Path(packages, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (project / "test_shop.py").write_text(WRONG)
+    asked = ("check", "test_shop.py", "--target", "shop.py", "--python", environment)
+    found = json.loads(run(*asked, "--json").stdout)
+    version = ".".join(map(str, sys.version_info[:3]))
+    python = next(str(path) for path in environment.glob("*/python*") if path.stem == "python")
+    assert found["python"] == {"path": python, "version": version, "why": "chosen"}
+    assert f"python: {python} ({version}; chosen)" in run(*asked).stdout
+    environment.rename(project / ".venv")
+    done = write("shop.py")
+    assert f"python: {project / '.venv'}" in done.stdout
+    assert "the environment of" in done.stdout
+    (result,) = json.loads(write("shop.py", "--force", "--python", sys.executable, "--json").stdout)["results"]
+    assert result["python"] == {"path": sys.executable, "version": version, "why": "chosen"}
+    mistake(write("shop.py", "--force", "--python", "no/such/python"), "no/such/python", "--python PATH")
 
 
 def test_a_file_loaded_by_its_path_keeps_its_future_imports_first(project):

@@ -1,4 +1,5 @@
 import ast
+import json
 import sys
 
 import pytest
@@ -98,6 +99,42 @@ def test_what_cannot_be_tested_is_told_plainly(tmp_path, text, said):
     file.write_text(text)
     with pytest.raises(UserMistake, match=said):
         code.load_units(file, sys.executable)
+
+
+def test_code_for_a_later_python_is_no_syntax_error(tmp_path):
+    file, later = tmp_path / "box.py", tmp_path / "python"
+    file.write_text("class Box[T] of the year 2100:\n    pass\n")
+    facts = {"executable": str(later), "python": [3, 99, 0], "pytest": "9.2.0", "places": [], "user_base": None}
+    reads = f"case \"$*\" in *ast.parse*) grep -q 'year 2100';; *) echo '{json.dumps(facts)}';; esac"
+    later.write_text(f"#!/bin/sh\n{reads}\n")
+    later.chmod(0o755)
+    with pytest.raises(UserMistake, match=r"box.py, line 1: .*needs a later one, such as the Python 3.99") as told:
+        code.load_units(file, str(later))
+    assert f"{later} -m pip install testing-crew" in str(told.value)
+    file.write_text("def f(:\n")
+    with pytest.raises(UserMistake, match="not valid Python"):
+        code.load_units(file, str(later))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"# -*- coding: latin-1 -*-\nx = '\xe9'\n", "# -*- coding: utf-8 -*-\nx = 'é'\n"),
+        (b"#!python\n# coding=cp1252 coding=x\n'\x80'\n", "#!python\n# coding=utf-8 coding=x\n'€'\n"),
+        (b"\xef\xbb\xbf# coding: utf-8\n", "# coding: utf-8\n"),
+        (b"# \xc3\xa9\n\n# coding: latin-1\n", "# é\n\n# coding: latin-1\n"),
+    ],
+)
+def test_a_declared_encoding_is_obeyed(tmp_path, written, read):
+    (tmp_path / "x.py").write_bytes(written)
+    assert code.read_source(tmp_path / "x.py") == read
+
+
+def test_an_encoding_that_hides_code_from_a_reader_is_refused(tmp_path):
+    file = tmp_path / "x.py"
+    file.write_bytes(b"# coding: utf-7\nx = 1  # +AA0-x = 2\n")
+    with pytest.raises(UserMistake, match="another program"):
+        code.read_source(file)
 
 
 def test_a_file_that_is_no_text_is_told_plainly(tmp_path):
