@@ -83,7 +83,8 @@ def point_at(tests: str, module: str, units: set[str]) -> str | None:
     """``tests`` with ``units`` imported by their names from ``module``, where they took them from the package or its modules.
 
     ``import shop as s`` … ``s.total(1)`` becomes ``from shop.till import total`` … ``total(1)``; a star import of the package
-    gives way to the units that are used. None when a name that is needed for this means something else in the file.
+    gives way to the units that are used. A unit whose name means something else in the file stays as it is. None when the
+    text cannot be mended line by line.
     """
     tree = parse(tests)
     if tree is None:
@@ -96,6 +97,7 @@ def point_at(tests: str, module: str, units: set[str]) -> str | None:
     taken: set[str] = set()
     changed: list[ast.ImportFrom] = []
     stars: list[ast.ImportFrom] = []
+    clash: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -119,15 +121,16 @@ def point_at(tests: str, module: str, units: set[str]) -> str | None:
             if chain and chain[0] in roots and _is_module([roots[chain[0]], *chain[1:]], module, top):
                 taken.add(node.attr)
                 if node.lineno != node.end_lineno:
-                    return None
+                    clash.add(node.attr)
                 edits.append((node.lineno, node.col_offset, node.end_col_offset or 0, node.attr.encode()))
     outside = [n for n in ast.walk(tree) if not isinstance(n, (ast.Import, ast.ImportFrom))]
     given = {n.id for n in outside if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
     given |= {n.arg for n in outside if isinstance(n, ast.arg)}
     given |= {n.name for n in outside if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
     aliases = {local for local, unit in named.items() if local != unit}
-    if (taken | set(named.values())) & given or taken & aliases or taken & {*roots}:
-        return None
+    clash |= ((taken | set(named.values())) & given) | (taken & (aliases | {*roots}))
+    if clash:
+        return point_at(tests, module, units - clash)
     if any(
         node.col_offset or (node.lineno == node.end_lineno and b";" in lines[node.lineno - 1])
         for node in changed + stars

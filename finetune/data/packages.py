@@ -29,13 +29,14 @@ from typing import Any
 from finetune.data import imports, surgery
 from finetune.data.sources import Dropped
 from finetune.data.sources.testgeneval import by_unit, module_name, prepare
-from finetune.data.verify import LIMITS
 from testing_crew import code as code_under_test
 from testing_crew.errors import UserMistake
-from testing_crew.runner.plan import plan_text
+from testing_crew.runner.limits import Limits
+from testing_crew.runner.plan import Variation, plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
 
+LIMITS = Limits(wall_seconds=60, cpu_seconds=60)
 SCORED = {"inflection", "toolz", "boltons", "more-itertools", "python-slugify", "humanize"}
 _PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|Unlicense|Zlib|PSF|0BSD)\b", re.IGNORECASE)
 _COPYLEFT = re.compile(r"GPL|MPL|EPL|EUPL|CDDL", re.IGNORECASE)
@@ -147,14 +148,14 @@ def rows_of(package: Package, runner: Runner, said: Counter[str]) -> Iterator[di
 def _tests_that_pass(package: Package, root: Path, file: str, test_file: str, meant: set[str], runner: Runner) -> str:
     source, module = package.modules[file], module_name(file)
     prepared = prepare(source, package.tests[test_file], module, meant)
-    code = CodeUnderTest(
-        source=source, shown=source, module=module, path=str(root / file), root=str(root), interpreter=sys.executable
-    )
-    run = runner.execute(plan_text(code, prepared)).run
+    about = by_unit(source, prepared, module)
+    if not about:
+        raise Dropped("no test of what is shown alone")
+    run = runner.execute(plan_text(_anywhere(package, root), prepared), Variation(measure=False)).run
     bad = {case.function for case in run.cases if case.outcome != "passed"}
     ran = {case.function for case in run.cases} - bad
     good: set[str] = set()
-    for names in by_unit(source, prepared, module).values():
+    for names in about.values():
         passed = [n for n in names if n.rpartition(".")[2] in ran]
         alone = surgery.cut(prepared, passed.__contains__)
         if alone and not imports.undefined(alone):
@@ -162,6 +163,20 @@ def _tests_that_pass(package: Package, root: Path, file: str, test_file: str, me
     if not good:
         raise Dropped("no test that passes on its own")
     return surgery.cut(prepared, good.__contains__)
+
+
+def _anywhere(package: Package, root: Path) -> CodeUnderTest:
+    """One target for all pairs, since only pytest's word is wanted: so all runs come from one warm process."""
+    file = min(package.modules)
+    text = package.modules[file]
+    return CodeUnderTest(
+        source=text,
+        shown=text,
+        module=module_name(file),
+        path=str(root / file),
+        root=str(root),
+        interpreter=sys.executable,
+    )
 
 
 def _row(package: Package, file: str, test_file: str, tests: str) -> dict[str, Any]:

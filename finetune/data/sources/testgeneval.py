@@ -113,7 +113,7 @@ def prepare(code: str, tests: str, module: str, units: set[str] | None = None) -
         units = {unit.name for unit in code_under_test.find_units(solution)}
     pointed = imports.point_at(tests, module, units)
     if pointed is None:
-        raise Dropped("a name that means something else in the tests")
+        raise Dropped("imports inside of blocks")
     tree = surgery.parse(pointed)
     if tree is None:
         raise Dropped("no full file")

@@ -176,8 +176,8 @@ def test_unittest_is_said_in_pytests_style(built, jsonl):
         ("from shop import total, other\n", "from shop import other\nfrom shop.till import total\n"),
         ("from shop import *\nassert total([1])\n", "from shop.till import total\n\n\nassert total([1])\n"),
         ("from shop.till import total\n", "from shop.till import total\n"),
-        ("import shop\ntotal = shop.total([1])\n", None),
-        ("import shop\ndef test_a(total):\n    assert shop.total(1)\n", None),
+        ("import shop\ntotal = shop.total([1])\n", "import shop\ntotal = shop.total([1])\n"),
+        ("import shop\ndef a(total):\n    shop.total(1)\n", "import shop\ndef a(total):\n    shop.total(1)\n"),
     ],
 )
 def test_units_are_imported_from_the_module_that_is_shown(tests, wanted):
