@@ -173,18 +173,20 @@ def _shown_names(code: str, module: str, unit: str) -> frozenset[str]:
 
 
 def _that_fit(tests: str, names: list[str], asked: str, context: Context) -> str | None:
-    """A file of the first of the tests that fit together with the prompt, all where they do."""
-    every = surgery.cut(tests, names.__contains__)
-    if context.fits(asked, every):
+    """A file of the first of the tests that fit together with the prompt, all where they do; those too long by themselves apart."""
+
+    def of(count: int) -> str:
+        return surgery.cut(tests, names[:count].__contains__)
+
+    if context.fits(asked, every := of(len(names))):
         return every
-    kept: list[str] = []
-    best = None
-    for name in names:
-        made = surgery.cut(tests, {*kept, name}.__contains__)
-        if context.fits(asked, made):
-            kept.append(name)
-            best = made
-    return best
+    fit, too_many = 0, len(names)
+    while fit + 1 < too_many:
+        middle = (fit + too_many) // 2
+        fit, too_many = (middle, too_many) if context.fits(asked, of(middle)) else (fit, middle)
+    if fit:
+        return of(fit)
+    return _that_fit(tests, names[1:], asked, context) if len(names) > 1 else None
 
 
 def _known(tree: ast.Module) -> set[str]:
