@@ -173,7 +173,7 @@ def _shown_names(code: str, module: str, unit: str) -> frozenset[str]:
 
 
 def _that_fit(tests: str, names: list[str], asked: str, context: Context) -> str | None:
-    """A file of the first of the tests that fit together with the prompt, all where they do; those too long by themselves apart."""
+    """A file of the first tests that fit together with the prompt; those that are too long by themselves are passed over."""
 
     def of(count: int) -> str:
         return surgery.cut(tests, names[:count].__contains__)
