@@ -9,33 +9,38 @@ from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.errors import UserMistake
 from testing_crew.failures import failure_log
+from testing_crew.hindrances import hindrances
 from testing_crew.interpreter import Python, interpreter_for
 from testing_crew.job import file_whole, target_for
 from testing_crew.mend import mend
+from testing_crew.reasons import explain_all
 from testing_crew.runner.gate import Gate, Judgement, Progress, hints
 from testing_crew.runner.plan import Plan, plan_file, plan_text
 from testing_crew.runner.run import Runner
 
 
 def report(plan: Plan, python: Python, found: Judgement) -> dict[str, Any]:
-    """The JSON form: ``{verdict, accepted, reasons, coverage: {line, branch}, mutants, stability, failures, ...}``.
+    """The JSON form: ``{verdict, accepted, reasons, explained, coverage: {line, branch}, mutants, stability, failures, ...}``.
 
-    ``mutants`` and ``stability`` are null for a file that did not pass; ``suspects`` are expected values that contradict the
-    docstring; ``aims`` says what a further test could look at; ``options_left_out`` are those of the project's own options of
-    pytest that no run here can have; ``python`` is the one that ran the tests, and why that one.
+    ``explained`` has ``{code, line, says, mend}`` for each of ``reasons``, which are codes. ``mutants`` and ``stability`` are
+    null for a file that did not pass; ``suspects`` are expected values that contradict the docstring; ``notes`` says what is
+    the sandbox's doing, and ``aims`` what a further test could look at; ``options_left_out`` are those of the project's own
+    options of pytest that no run here can have; ``python`` is the one that ran the tests, and why that one.
     """
     code, run, mutants, stability = plan.code, found.run, found.mutants, found.stability
     return {
         "verdict": run.verdict,
         "accepted": found.accepted,
         "reasons": list(found.reasons),
+        "explained": explain_all(code, plan.tests, found.reasons, stability),
         "coverage": {"line": run.coverage.line, "branch": run.coverage.branch},
         "mutants": None if mutants is None else {**mutants.model_dump(exclude={"version"}), "score": mutants.score},
-        "stability": None if stability is None else stability.model_dump(exclude={"version"}),
+        "stability": None if stability is None else stability.model_dump(exclude={"version", "failures"}),
         "suspects": list(found.suspects),
         "aims": hints(code, run, mutants) if run.passed else [],
         "cases": {"passed": run.count("passed"), "failed": run.count("failed"), "error": run.count("error")},
         "failures": failure_log(run).splitlines(),
+        "notes": hindrances(plan.tests, run, found.reasons),
         "seconds": run.duration,
         "options_left_out": list(plan.options.left_out),
         "python": python.told(),

@@ -19,33 +19,58 @@ from trace_logger.records import Record, utc_now
 from trace_logger.workspace import workspace
 
 ENVIRONMENT = ("model", "max_iterations", "target_coverage", "tests_dir", "interpreter")
+DELICATE = ("interpreter", "server.base_url", "sandbox.pass_env")  # and some values of ``model``
 TRUST, HISTORY = "trust.json", "model_history.json"
 
 
 class Traces(Settings):
     """Whether what happens is kept."""
 
-    enabled: bool = True
+    enabled: bool = Field(
+        default=True,
+        description="Keep every attempt in the trace store. `TESTING_CREW_TRACES=off` turns it off as well.",
+    )
 
 
 class Limits(Settings):
     """What one run of pytest may use."""
 
-    wall_seconds: float = Field(default=60.0, gt=0.0)
-    memory_mb: int = Field(default=2048, ge=64)
-    output_kb: int = Field(default=256, ge=1)
+    wall_seconds: float = Field(default=60.0, gt=0.0, description="How long one run of a test file may take.")
+    memory_mb: int = Field(default=2048, ge=64, description="The memory that one run may use, in MiB.")
+    output_kb: int = Field(default=256, ge=1, description="How much of what a run prints is kept, in KiB.")
+
+
+class Sandbox(Settings):
+    """What a run of pytest is given. The project is read-only and the network is this machine's own, whatever is set."""
+
+    pass_env: tuple[str, ...] = Field(
+        default=(),
+        description="Names of variables of your shell that the tests may see.",
+    )
 
 
 class Config(Settings):
-    """Every setting, with its default."""
+    """Every setting."""
 
-    model: str = "embedded"
-    max_iterations: int = Field(default=3, ge=1)
-    target_coverage: float = Field(default=0.85, ge=0.0, le=1.0)
-    tests_dir: str = "tests"
-    interpreter: str | None = None
+    model: str = Field(
+        default="embedded",
+        description="The model's tag; `testing-crew use TAG` writes it.",
+    )
+    max_iterations: int = Field(default=3, ge=1, description="Rounds of writing and repairing at most.")
+    target_coverage: float = Field(
+        default=0.85,
+        ge=0.0,
+        le=1.0,
+        description="Below this share of lines, an accepted file gets another round for the rest.",
+    )
+    tests_dir: str = Field(default="tests", description="The folder of the project that test files are written to.")
+    interpreter: str | None = Field(
+        default=None,
+        description="The Python that runs the tests; the project's own if not set.",
+    )
     traces: Traces = Traces()
     limits: Limits = Limits()
+    sandbox: Sandbox = Sandbox()
     sampling: Sampling = Sampling()
     server: ModelConfig = ModelConfig()
 
@@ -272,11 +297,12 @@ def _is_delicate(ref: ModelRef) -> bool:
 def _delicate(loaded: LoadedConfig) -> dict[str, str]:
     """Return what is in force from the project's file and names a server, a program or a path."""
     config = loaded.config
-    named = {"interpreter": config.interpreter, "server.base_url": config.server.base_url}
+    flat = _flat(config.model_dump())
+    named = {key: ", ".join(flat[key]) if isinstance(flat[key], tuple) else flat[key] for key in DELICATE}
     if _is_delicate(parse(config.model)):
         named["model"] = config.model
     ours = {key for key, origin in loaded.origins.items() if origin == str(loaded.project_file)}
-    return {key: value for key, value in named.items() if value is not None and key in ours}
+    return {key: value for key, value in named.items() if value and key in ours}
 
 
 def _mark(key: str, value: str) -> str:

@@ -13,6 +13,7 @@ from testing_crew.backends.base import Backend
 from testing_crew.failures import failure_log
 from testing_crew.job import Job, Target, target_for
 from testing_crew.loop import covered
+from testing_crew.reasons import explain, explain_all
 from testing_crew.recorder import Recorder
 from testing_crew.runner.gate_text import DOUBTS, judge
 from testing_crew.runner.run import Limits, Runner
@@ -142,10 +143,16 @@ class TestingCrew:
             "final_tests": tests,
             "message": _message(accepted, reasons, job.recorder.notice),
             "reasons": list(reasons),
+            "explained": explain_all(job.target.whole, tests, reasons),
             "verdict": run.verdict,
             "coverage": run.coverage.line,
             "trace_id": job.recorder.trace_id,
         }
+
+    def try_import(self, target: Target) -> PytestRun:
+        """A run that only imports the target: where it does not pass, no test of it can."""
+        tests = f"import {target.whole.module}\n\n\ndef test_import():\n    pass\n"
+        return self.runner.run(target.whole, tests, files=target.files)
 
     def verdict(self, job: Job, tests: str) -> tuple[PytestRun, bool, tuple[str, ...]]:
         """The file made of every unit's best, judged as a whole: it is accepted when it holds and every unit is."""
@@ -211,12 +218,13 @@ def runner_for(config: configuration.Config) -> Runner:
             cpu_seconds=int(limits.wall_seconds) + 1,
             memory_bytes=limits.memory_mb * 2**20,
             output_bytes=limits.output_kb * 2**10,
+            pass_env=config.sandbox.pass_env,
         )
     )
 
 
 def _message(accepted: bool, reasons: tuple[str, ...], notice: str | None) -> str:
-    said = "Accepted." if accepted else f"Not accepted: {', '.join(reasons)}."
+    said = "Accepted." if accepted else f"Not accepted: {'; '.join(explain(reason)['says'] for reason in reasons)}."
     return f"{said} {notice}" if notice else said
 
 

@@ -127,11 +127,15 @@ class Mutants(Record):
 
 
 class Stability(Record):
-    """How often the same file was run again (in other orders, under other hash seeds, from cold), and how often it passed."""
+    """How often the same file was run again (in other orders, under other hash seeds, from cold), and how often it passed.
+
+    ``failures`` is what the first of those runs that did not pass said.
+    """
 
     runs: int = 0
     passed: int = 0
     cold_passed: bool | None = None
+    failures: tuple[str, ...] = ()
 
 
 class Attempt(Record):

@@ -37,16 +37,20 @@ def progress() -> Iterator[Progress]:
 def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     """The report in a few lines."""
     from self_improve.cli.say import Console, text
+    from testing_crew.reasons import sentence
 
     console = Console()
     mark = ("accepted", "green") if report["accepted"] else ("not accepted", "red")
     cases = report["cases"]
     console.print(text(f"{test} against {target}: {report['verdict']}, ", mark), soft_wrap=True)
     console.print(f"  {cases['passed']} passed, {cases['failed']} failed, {cases['error']} errors")
-    for reason in report["reasons"]:
-        console.print(f"  why not: {reason.replace('_', ' ')}", soft_wrap=True)
+    for reason in report["explained"]:
+        console.print(f"  why not: {sentence(reason)}", soft_wrap=True)
+        console.print(f"           {reason['mend']}", style="dim", soft_wrap=True)
     for line in report["failures"]:
         console.print(f"  {line}", soft_wrap=True)
+    for note in report["notes"]:
+        console.print(text("  ", ("note:", "yellow"), f" {note}"), soft_wrap=True)
     coverage = report["coverage"]
     if coverage["line"] is not None:
         branch = "" if coverage["branch"] is None else f", branches {coverage['branch']:.0%}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,22 @@ class Planned:
     test_file: Path
 
 
-def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool) -> list[Planned]:
-    """Every file to write tests for. Raises UserMistake for a path that is missing, empty or broken, a test file that is
-    there already, and a folder that cannot be written.
+@dataclass(frozen=True)
+class Broken:
+    """A file of a folder that cannot be read as Python, which is no reason to leave the others."""
+
+    path: Path
+    why: str
+
+
+def plan(
+    paths: list[Path], out: Path | None, tests_dir: str, interpreter: str | None, force: bool
+) -> tuple[list[Planned], list[Broken]]:
+    """Every file to write tests for, and those of a folder that are broken. Raises UserMistake for a path that is missing or
+    empty, a file that was named and is broken, a test file that is there already, and a folder that cannot be written.
     """
     planned: list[Planned] = []
+    broken: list[Broken] = []
     taken: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
@@ -37,16 +47,24 @@ def plan(paths: list[Path], out: Path | None, tests_dir: str, interpreter: str |
         for file in _files(path, interpreter) if path.is_dir() else [path]:
             if any(file.resolve() == other.path.resolve() for other in planned):
                 continue  # named twice
-            target = file_target(file, interpreter_for(interpreter, file))
+            try:
+                target = file_target(file, interpreter_for(interpreter, file))
+            except UserMistake as error:
+                if not path.is_dir():
+                    raise
+                broken.append(Broken(file, error.message))
+                continue
             test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
             taken[test_file] = file
             planned.append(Planned(file, target, test_file))
+    if not planned:
+        raise UserMistake("\n".join(one.why for one in broken), hint="mend that first")
     there = [str(p.test_file) for p in planned if p.test_file.exists()]
     if there and not force:
         raise UserMistake(f"already there: {', '.join(there)}", hint="--force overwrites; --out DIR writes elsewhere")
     for folder in {p.test_file.parent for p in planned}:
         _must_be_writable(folder)
-    return planned
+    return planned, broken
 
 
 def _files(folder: Path, interpreter: str | None) -> list[Path]:
@@ -58,16 +76,21 @@ def _files(folder: Path, interpreter: str | None) -> list[Path]:
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not file.name.startswith("test_")
         and file.name not in ("conftest.py", "setup.py", "__main__.py")
-        and code_under_test.find_units(_parsed(file, interpreter))
+        and _has_units(file, interpreter)
     ]
     if not found:
         raise UserMistake(f"{folder}: no Python file with a function or class in it")
     return found
 
 
-def _parsed(file: Path, interpreter: str | None) -> ast.Module:
-    source = code_under_test.read_source(file)
-    return code_under_test.parse_source(source, str(file), interpreter_for(interpreter, file).path)
+def _has_units(file: Path, interpreter: str | None) -> bool:
+    """Whether there is something to test in ``file``; of a broken one it cannot be told, and `plan` says what is wrong."""
+    try:
+        source = code_under_test.read_source(file)
+        tree = code_under_test.parse_source(source, str(file), interpreter_for(interpreter, file).path)
+    except UserMistake:
+        return True
+    return bool(code_under_test.find_units(tree))
 
 
 def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:

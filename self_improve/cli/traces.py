@@ -144,6 +144,7 @@ def _print_trace(trace: Trace) -> None:
 def _attempt(attempt: Attempt, fixed: str | None) -> list[Text]:
     """Put one attempt in words, with the difference to the file that mended it."""
     from self_improve.cli.say import text
+    from testing_crew.reasons import explain
 
     verdict = attempt.run.verdict
     line = text(
@@ -152,7 +153,7 @@ def _attempt(attempt: Attempt, fixed: str | None) -> list[Text]:
         ", accepted" if attempt.accepted else ", not accepted",
         (f" ({attempt.seconds:.1f} s)", "dim"),
     )
-    shown = [line, *(text((f"     {reason}", "yellow")) for reason in attempt.reasons)]
+    shown = [line, *(text((f"     {explain(reason)['says']}", "yellow")) for reason in attempt.reasons)]
     # The normalised log; where there is none (a crash, say), the end of what pytest wrote.
     log = "" if attempt.run.passed else attempt.failure_log or "\n".join(attempt.run.log.splitlines()[-20:])
     shown += [text((f"     {said}", "dim")) for said in log.splitlines()]

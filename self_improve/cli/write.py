@@ -8,20 +8,25 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from self_improve.cli.check import print_python
-from self_improve.cli.plan import Planned, plan
+from self_improve.cli.plan import Broken, Planned, plan
 from testing_crew import snippet
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
+from testing_crew.failures import failure_log
+from testing_crew.hindrances import hindrances
 from testing_crew.job import Job
+from testing_crew.reasons import explain, explain_all, sentence
 from trace_logger.workspace import trace_db
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from testing_crew.config import LoadedConfig
     from testing_crew.crew import TestingCrew
 
@@ -30,29 +35,34 @@ if TYPE_CHECKING:
 class Result:
     """What came of one file."""
 
-    planned: Planned
+    path: Path
+    test_file: Path | None
     verdict: str
     accepted: bool
     reasons: list[str]
     iterations: int
     trace_id: str | None
-    written: bool
     seconds: float
     units: list[dict[str, Any]] = field(default_factory=list)
     coverage: float | None = None
+    run_it: str = ""
+    notes: list[str] = field(default_factory=list)
+    python: dict[str, str] | None = None
 
     def json(self) -> dict[str, Any]:
         """The form that ``--json`` prints."""
         return {
-            "target": str(self.planned.path),
-            "test_file": str(self.planned.test_file) if self.written else None,
+            "target": str(self.path),
+            "test_file": str(self.test_file) if self.test_file else None,
             "verdict": self.verdict,
             "accepted": self.accepted,
             "reasons": self.reasons,
+            "explained": [explain(reason) for reason in self.reasons],
+            "notes": self.notes,
             "iterations": self.iterations,
             "trace_id": self.trace_id,
             "coverage": self.coverage,
-            "python": self.planned.target.python.told(),
+            "python": self.python,
             "seconds": round(self.seconds, 2),
             "units": self.units,
         }
@@ -72,29 +82,31 @@ def write_tests(
     from testing_crew.crew import TestingCrew
 
     config = loaded.config
-    planned = plan(paths, out, config.tests_dir, config.interpreter, force)
+    planned, broken = plan(paths, out, config.tests_dir, config.interpreter, force)
     console = Console(stderr=True, quiet=as_json)
     with console.status(text("opening the model")):
         crew = TestingCrew(model, max_iterations or config.max_iterations, config.target_coverage, config=config)
     console.print(text("model ", (crew.model, "bold"), f" (revision {crew.backend.revision})"), soft_wrap=True)
-    results: list[Result] = []
+    results = [_not_run(one, f"broken_source:{one.why}") for one in broken]
     failure: GenerationFailed | None = None
     with crew.runner, crew.recorder("write") as recorder:
         if recorder.notice:
-            console.print(recorder.notice, style="dim")
+            console.print(recorder.notice, style="dim", soft_wrap=True)
         for one in planned:
-            if one.target.units[0].module in _NEEDED:
-                results.append(_not_run(one, "its name hides a module that Python or pytest needs"))
-                continue
             try:
-                results.append(_write_one(crew, recorder, one, console))
+                fault = _fault(crew, one)
+                if fault and len(planned) + len(broken) == 1:
+                    told = explain(fault.reasons[0])
+                    raise UserMistake(f"{one.path}: {told['says']}", hint="\n  ".join([*fault.notes, told["mend"]]))
+                results.append(fault or _write_one(crew, recorder, one, console))
             except SandboxError as error:
-                results.append(_not_run(one, error.message.strip().splitlines()[-1], recorder.trace_id))
+                results.append(_not_run(one, f"not_run:{error.message.strip().splitlines()[-1]}", recorder.trace_id))
             except GenerationFailed as error:
                 failure = error  # the model is gone: what is finished is kept, and the rest waits for it
                 break
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(_stopped(recorder.keeps, planned, len(results))) from None
+                done = len(results) - len(broken)
+                raise KeyboardInterrupt(_stopped(recorder.keeps, planned, done)) from None
     if as_json:
         print(json.dumps({"model": crew.model, "results": [r.json() for r in results]}, indent=2))
     else:
@@ -107,9 +119,19 @@ def write_tests(
 _NEEDED = sys.stdlib_module_names | {"pytest", "pluggy", "iniconfig", "packaging"}
 
 
-def _not_run(planned: Planned, why: str, trace_id: str | None = None) -> Result:
+def _fault(crew: TestingCrew, planned: Planned) -> Result | None:
+    """What is told of a file of which no test could be run, whatever a model writes."""
+    if planned.target.units[0].module in _NEEDED:
+        return _not_run(planned, "not_run:its name hides a module that Python or pytest needs")
+    run = crew.try_import(planned.target)
+    seen = failure_log(run).partition("\n")[0].removeprefix("collection: ")
+    return None if run.passed else _not_run(planned, f"import_fails:{seen}", said=hindrances("", run))
+
+
+def _not_run(one: Planned | Broken, reason: str, trace_id: str | None = None, said: Sequence[str] = ()) -> Result:
     """A file whose tests cannot be run at all, which is no reason to leave the others."""
-    return Result(planned, "error", False, [f"not_run:{why}"], 0, trace_id, False, 0.0)
+    python = one.target.python.told() if isinstance(one, Planned) else None
+    return Result(one.path, None, "error", False, [reason], 0, trace_id, 0.0, notes=list(said), python=python)
 
 
 def _stopped(keeps: bool, planned: list[Planned], done: int) -> str:
@@ -159,26 +181,31 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
             accepted, reasons = False, [*reasons, f"written_file:{loaded.verdict}"]
     recorder.finish(accepted, str(planned.test_file) if written else None)
     return Result(
-        planned,
+        planned.path,
+        planned.test_file if written else None,
         verdict,
         accepted,
         reasons,
         event["iterations"],
         recorder.trace_id,
-        written,
         time.monotonic() - started,
         [_unit(loop) for loop in job.loops],
         coverage,
+        _command(planned) if written else "",
+        python=planned.target.python.told(),
     )
 
 
 def _unit(loop: Any) -> dict[str, Any]:
     best = loop.best
+    reasons = best.reasons if best else (loop.gave_up,)
     return {
         "unit": loop.unit,
         "verdict": best.run.verdict if best else "no_tests",
         "accepted": bool(best and best.accepted),
-        "reasons": list(best.reasons) if best else [loop.gave_up],
+        "reasons": list(reasons),
+        "explained": explain_all(loop.code, best.tests if best else "", reasons, best.stability if best else None),
+        "notes": hindrances(best.tests, best.run, reasons) if best else [],
         "iterations": len(loop.attempts),
         "tests": len(best.run.cases) if best else 0,
         "coverage": best.run.coverage.line if best else None,
@@ -239,31 +266,54 @@ def print_table(results: list[Result]) -> None:
     console = Console()
     table = Table("file", "unit", "verdict", "accepted", "rounds", "tests", "lines covered", "why not", box=SIMPLE)
     for result in results:
+        if not result.units:
+            table.add_row(result.path.name, "", result.verdict, text(("no", "red")), "0", "0", "", "see below")
         for unit in result.units:
-            why = unit["failure_log"][:1] if unit["failure_log"] else unit["reasons"][:1]
+            passed = unit["verdict"] == "passed" or not unit["failure_log"]
+            why = [sentence(e) for e in unit["explained"]] if passed else unit["failure_log"]
             table.add_row(
-                result.planned.path.name,
+                result.path.name,
                 unit["unit"],
                 unit["verdict"],
                 text(("yes", "green") if unit["accepted"] else ("no", "red")),
                 str(unit["iterations"]),
                 str(unit["tests"]),
                 "" if unit["coverage"] is None else f"{unit['coverage']:.0%}",
-                "" if unit["accepted"] else _shorten(str(why[0]) if why else ""),
+                "" if unit["accepted"] else _shorten(why[0] if why else ""),
             )
     console.print(table)
     for result in results:
         count = sum(u["accepted"] for u in result.units)
-        where = f"→ {result.planned.test_file}" if result.written else "→ no file written: nothing was accepted"
+        where = f"→ {result.test_file}" if result.test_file else "→ no file written: nothing was accepted"
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
         rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
-        said = f"{result.planned.path}: {count} of {len(result.units)} units accepted {rounds} {where}{kept}"
+        done = f"{count} of {len(result.units)} units accepted {rounds} " if result.units else ""
+        said = f"{result.path}: {done}{where}{kept}"
         console.print(said, soft_wrap=True)
-        print_python(console, result.planned.target.python.told())
-        for reason in result.reasons if not result.units else []:
-            console.print(f"  {reason}", soft_wrap=True)
-        if result.written:
-            console.print(f"  run it: {_command(result.planned)}", style="dim", soft_wrap=True)
+        if result.python:
+            print_python(console, result.python)
+        for line in _why(result):
+            console.print(line, soft_wrap=True)
+        if result.run_it:
+            console.print(f"  run it: {result.run_it}", style="dim", soft_wrap=True)
+
+
+def _why(result: Result) -> Iterator[Text]:
+    """Why the file, or one of its units, is not accepted; the failures of tests are in the table."""
+    from self_improve.cli.say import text
+
+    of_units = {reason for unit in result.units for reason in unit["reasons"]}
+    whole = [reason for reason in map(explain, result.reasons) if reason["code"] not in of_units]
+    for about, reasons, noted in [
+        ("", whole, result.notes),
+        *((u["unit"], u["explained"], u["notes"]) for u in result.units),
+    ]:
+        name = f"{about}: " if about else ""
+        for reason in reasons:
+            if reason["code"].partition(":")[0] not in ("not_passed", "unit_not_accepted"):
+                yield text(f"  {name}{sentence(reason)}\n", (f"    {reason['mend']}", "dim"))
+        for note in noted:
+            yield text(f"  {name}", ("note:", "yellow"), f" {note}")
 
 
 def _command(planned: Planned) -> str:

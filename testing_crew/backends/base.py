@@ -18,20 +18,42 @@ class Settings(BaseModel):
 class Sampling(Settings):
     """How the next token is chosen. Nothing else shapes the choice: no top-k, no penalties, on every backend."""
 
-    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
-    top_p: float = Field(default=0.95, gt=0.0, le=1.0)
-    seed: int = Field(default=0, ge=0, lt=2**32 - 1)  # llama.cpp reads 2**32 - 1 as "any seed"
-    max_tokens: int = Field(default=1024, ge=1)
-    stop: tuple[str, ...] = ()
+    temperature: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=2.0,
+        description="0 takes the likeliest token; a prompt that is asked again gets at least 0.7.",
+    )
+    top_p: float = Field(
+        default=0.95,
+        gt=0.0,
+        le=1.0,
+        description="The likeliest tokens that together have this probability are drawn from.",
+    )
+    seed: int = Field(  # llama.cpp reads 2**32 - 1 as "any seed"
+        default=0, ge=0, lt=2**32 - 1, description="The same seed draws the same answer, where the server keeps to it."
+    )
+    max_tokens: int = Field(default=1024, ge=1, description="The longest answer, in tokens.")
+    stop: tuple[str, ...] = Field(default=(), description="Texts that end an answer.")
 
 
 class ModelConfig(Settings):
-    """Where and how a model is served; the ``[server]`` table of ``testing_crew.toml``."""
+    """Where and how a model is served."""
 
-    base_url: str | None = None
-    api: Literal["auto", "chat", "completions"] = "auto"
-    timeout_seconds: float = Field(default=600.0, gt=0.0)
-    max_context: int = Field(default=8192, ge=256)
+    base_url: str | None = Field(
+        default=None,
+        description="The server of `openai/NAME`, up to `/v1` (else `OPENAI_BASE_URL`), or Ollama's (else `OLLAMA_HOST`).",
+    )
+    api: Literal["auto", "chat", "completions"] = Field(
+        default="auto",
+        description="How an OpenAI-compatible server is asked: `chat`, `completions`, or `auto` for what it has.",
+    )
+    timeout_seconds: float = Field(default=600.0, gt=0.0, description="How long an answer may take.")
+    max_context: int = Field(
+        default=8192,
+        ge=256,
+        description="The most tokens of context that are asked of a server or a file that could have more.",
+    )
 
 
 class Completion(Settings):

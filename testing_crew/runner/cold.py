@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from testing_crew.runner.process import run_child
 from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
 from testing_crew.runner.verdict import Ending
 
-_KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
+KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
 
 
 def run_cold(
@@ -58,7 +58,7 @@ def run_cold(
         plugin = [] if plain else ["-p", f"{PROBE_PACKAGE}.plugin"]
         arguments = [*placed.options, *placed.late, *plugin, *(instead or [str(placed.test)])]
         variables = {
-            **environment(plan.interpreter, scratch.path, variation.hash_seed),
+            **environment(plan.interpreter, scratch.path, variation.hash_seed, limits.pass_env),
             "PYTHONPATH": os.pathsep.join(placed.path),
             VARIABLE: str(settings_file),
         }
@@ -86,9 +86,12 @@ def run_cold(
         return ending, scratch.work
 
 
-def environment(interpreter: Interpreter, place: Path, hash_seed: int) -> dict[str, str]:
-    """All the variables that a child gets, whose own folders lie in ``place``; what leads to the target comes later."""
-    kept = {k: v for k, v in variables().items() if k.upper() in _KEPT_VARIABLES or k.startswith("LC_")}
+def environment(interpreter: Interpreter, place: Path, hash_seed: int, passed: Collection[str]) -> dict[str, str]:
+    """All the variables that a child gets, whose own folders lie in ``place``; what leads to the target comes later.
+
+    ``passed`` names variables of ours that it gets besides; none of those that are set here.
+    """
+    kept = {k: v for k, v in variables().items() if k.upper() in KEPT_VARIABLES or k.startswith("LC_") or k in passed}
     if interpreter.user_base:
         kept["PYTHONUSERBASE"] = interpreter.user_base
     return {

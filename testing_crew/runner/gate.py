@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from testing_crew.code import source_lines
+from testing_crew.failures import failure_log
 from testing_crew.runner.gate_repair import dropped
 from testing_crew.runner.gate_suspect import suspects
 from testing_crew.runner.gate_text import DOUBTS, judge
@@ -132,7 +133,7 @@ class Gate:
         again = max(self.repeats - 2, 0)
         done = 0
 
-        def once(number: int) -> bool | None:
+        def once(number: int) -> PytestRun | None:
             nonlocal done
             if until is not None and number >= LEAST_RUNS - 2 and time.monotonic() > until:
                 return None
@@ -141,20 +142,24 @@ class Gate:
             done += 1
             if tell is not None:
                 tell("runs again", done, again)
-            return run.passed
+            return run
 
         with self.runner.side_by_side() as pool:
             cold = pool.submit(self._cold, plan)
-            passed = [each for each in pool.map(once, range(again)) if each is not None]
-        return Stability(runs=1 + len(passed) + 1, passed=1 + sum(passed) + cold.result(), cold_passed=cold.result())
-
-    def _cold(self, plan: Plan) -> bool:
-        return (
-            self.runner.execute_cold(
-                plan, Variation(measure=False, hash_seed=OTHER_HASH_SEED + 1), plain=True
-            ).run.exit_code
-            == 0
+            runs = [run for run in pool.map(once, range(again)) if run is not None]
+        plain = cold.result()
+        said = [failure_log(run).splitlines() for run in runs if not run.passed]
+        if plain.exit_code != 0:
+            said.append([line for line in plain.log.splitlines() if line.startswith(("FAILED ", "ERROR "))])
+        return Stability(
+            runs=1 + len(runs) + 1,
+            passed=1 + sum(run.passed for run in runs) + (plain.exit_code == 0),
+            cold_passed=plain.exit_code == 0,
+            failures=tuple(said[0]) if said else (),
         )
+
+    def _cold(self, plan: Plan) -> PytestRun:
+        return self.runner.execute_cold(plan, Variation(measure=False, hash_seed=OTHER_HASH_SEED + 1), plain=True).run
 
     def _mutants(self, plan: Plan, first: Execution, until: float | None, tell: Progress | None) -> Fates:
         def told(done: int, of: int) -> None:

@@ -1,7 +1,7 @@
 """What a test file does to its target in place of testing it: seen in its text alone.
 
-Each rule yields a reason. A rule fires on what replaces the unit under test itself, never on what replaces something that it
-uses: tests stub files, clocks and networks for a living.
+Each rule yields a reason and its line. A rule fires on what replaces the unit under test itself, never on what replaces
+something that it uses: tests stub files, clocks and networks for a living.
 """
 
 from __future__ import annotations
@@ -20,36 +20,39 @@ _WRITING_FUNCTIONS = {"remove", "unlink", "rename", "replace", "copy", "copy2", 
 _PATH_NAMES = {"Path", "pathlib", "os", "open", "str", "__file__", "inspect", "shutil", "io"}
 
 
-def objections(tree: ast.Module, names: Names, flow: Flow) -> Iterator[str]:
-    """The reasons against ``tree`` that its text alone gives, each at most once."""
-    if _redefines(tree, names, flow):
-        yield "redefines_target"
+def objections(tree: ast.Module, names: Names, flow: Flow) -> Iterator[tuple[str, int]]:
+    """The reasons against ``tree`` that its text alone gives, each at most once, with the line of the first that fires."""
     values = _assigned(tree)
-    if any(_stubs(node, names, values) for node in ast.walk(tree)):
-        yield "stubs_module"
-    if any(_patches(node, names) for node in ast.walk(tree)):
-        yield "patches_target"
-    if any(_edits(node, names, values) for node in ast.walk(tree)):
-        yield "edits_source"
-    if any(_is_always_equal(node) for node in ast.walk(tree)):
-        yield "always_equal"
-    if any(isinstance(node, ast.Attribute) and node.attr.startswith("co_") for node in ast.walk(tree)):
-        yield "reads_bytecode"
+    rules: dict[str, Iterator[ast.AST]] = {
+        "redefines_target": _redefinitions(tree, names, flow),
+        "stubs_module": (node for node in ast.walk(tree) if _stubs(node, names, values)),
+        "patches_target": (node for node in ast.walk(tree) if _patches(node, names)),
+        "edits_source": (node for node in ast.walk(tree) if _edits(node, names, values)),
+        "always_equal": (node for node in ast.walk(tree) if _is_always_equal(node)),
+        "reads_bytecode": (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr.startswith("co_")),
+    }
+    for reason, nodes in rules.items():
+        if (first := next(nodes, None)) is not None:
+            yield reason, getattr(first, "lineno", 1)
 
 
 # -- another thing under the unit's name ------------------------------------------------------------------------------
 
 
-def _redefines(tree: ast.Module, names: Names, flow: Flow) -> bool:
+def _redefinitions(tree: ast.Module, names: Names, flow: Flow) -> Iterator[ast.AST]:
     reachable = bool(names.modules) or any(path.partition(".")[0] in names.heads for path in names.members.values())
     if names.foreign and not reachable:
-        return True
-    return any(_takes_name(node, names, flow, local=False) for node in _top(tree.body)) or any(
-        _takes_name(node, names, flow, local=True)
+        imports = (
+            n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and names.heads & {a.name for a in n.names}
+        )
+        yield next(imports, tree)
+    yield from (node for node in _top(tree.body) if _takes_name(node, names, flow, local=False))
+    yield from (
+        node
         for outer in ast.walk(tree)
         if isinstance(outer, _Function) and names.code.unit
         for node in ast.walk(outer)
-        if node is not outer
+        if node is not outer and _takes_name(node, names, flow, local=True)
     )
 
 

@@ -45,7 +45,7 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
         tree = read(tests)
         names = read_names(code, tree)
         flow = Flow(tree, names)
-        reasons += objections(tree, names, flow)
+        reasons += [reason for reason, _ in objections(tree, names, flow)]
         about = {c.node.lineno for c in claims(tree) if flow.is_about_target(c)}
     except UNREADABLE:
         return False, (*reasons, "unreadable")
@@ -57,6 +57,21 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
         if about.isdisjoint(run.asserted_lines):
             reasons.append("no_assertion_about_target")
     return not reasons, tuple(reasons)
+
+
+def places(code: CodeUnderTest, tests: str) -> dict[str, int]:
+    """The lines of ``tests`` that reasons are about, by reason; for one that finds nothing, where something could stand."""
+    try:
+        tree = read(tests)
+        names = read_names(code, tree)
+        flow = Flow(tree, names)
+        found = dict(objections(tree, names, flow))
+        about = [claim.node.lineno for claim in claims(tree) if flow.is_about_target(claim)]
+    except UNREADABLE:
+        return {}
+    functions = (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    about += [n.lineno for n in functions if n.name.startswith("test")]
+    return {**found, **({"no_assertion_about_target": about[0]} if about else {})}
 
 
 def read(tests: str) -> ast.Module:

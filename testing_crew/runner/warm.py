@@ -121,7 +121,8 @@ class Zygote:
         }
         settings_file = self._folder / "settings.json"
         settings_file.write_text(json.dumps(settings), encoding="utf-8")
-        variables = {**environment(plan.interpreter, self._place, hash_seed), VARIABLE: str(settings_file)}
+        own = environment(plan.interpreter, self._place, hash_seed, limits.pass_env)
+        variables = {**own, VARIABLE: str(settings_file)}
         if plan.options.bring_plugins:
             variables["PYTHONPATH"] = os.pathsep.join(map(str, plan.path))
         if nested:

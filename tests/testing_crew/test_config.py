@@ -1,11 +1,13 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from testing_crew import config
 from testing_crew.backends import ModelConfig, Sampling
 from testing_crew.config import Config, load, needs_trust, rollback, trust, use
+from testing_crew.config_page import page
 from testing_crew.errors import ConfigError, UnknownModel, UserMistake
 
 
@@ -278,6 +280,19 @@ def test_the_workspaces_file_is_the_users_own_even_when_it_is_found_from_inside(
     write(home, 'interpreter = "/opt/python"\n')
     assert load(home).config.interpreter == "/opt/python"
     assert load(home).project_file is None
+
+
+def test_variables_that_a_project_passes_on_need_the_user_s_word(project):
+    write(project, '[sandbox]\npass_env = ["TOKEN", "KEY"]\n')
+    refused(load, project)
+    assert trust(load(project, check_trust=False)) == ["sandbox.pass_env = TOKEN, KEY"]
+    assert load(project).config.sandbox.pass_env == ("TOKEN", "KEY")
+
+
+def test_the_page_of_settings_is_made_from_them():
+    file = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert file.read_text(encoding="utf-8") == page(), "python -m testing_crew.config_page > docs/configuration.md"
+    assert "| None" not in page(), "a setting has no description"
 
 
 def test_a_broken_note_of_trust_is_not_taken_for_an_empty_one(project, home):
