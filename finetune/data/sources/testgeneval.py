@@ -80,7 +80,7 @@ def _rows(records: Iterator[dict[str, Any]], context: Context, units_only: bool)
             continue
         for unit, names in by_unit(code, prepared, module).items():
             asked = prompt.generate(code_under_test.render(code, module, unit))
-            found = _that_fit(prepared, names, asked, context)
+            found = _that_fit(prepared, names, asked, context) if context.fits(asked, "") else None
             if found is None:
                 context.drop("a unit that is longer than the window with one test")
                 continue
