@@ -1,10 +1,10 @@
 """The names we install are ours alone, and what is not code travels with them."""
 
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
+import children
 import pytest
 
 NAMES = ("testing_crew", "trace_logger", "finetune", "export", "benchmarks", "self_improve")
@@ -19,10 +19,8 @@ def test_each_package_name_belongs_to_our_distribution_alone(name):
 def test_the_wheel_holds_every_package_and_its_data(tmp_path):
     import zipfile
 
-    done = subprocess.run(
+    done = children.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)],
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")

@@ -2,9 +2,9 @@
 
 import asyncio
 import inspect
-import subprocess
 import sys
 
+import children
 import pytest
 
 from testing_crew import TestingCrew
@@ -42,9 +42,7 @@ def test_an_evaluator_that_runs_final_tests_in_a_folder_of_its_own(tmp_path):
     assert success
     file = tmp_path / "elsewhere_test.py"
     file.write_text(tests)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", str(file), "-v", "--tb=short", "-q"], capture_output=True, cwd="/"
-    )
+    done = children.run([sys.executable, "-m", "pytest", str(file), "-v", "--tb=short", "-q"], cwd="/")
     assert done.returncode == 0
 
 

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 
+import children
 import pytest
 from ollama_server import OllamaStandIn
 
@@ -56,18 +57,18 @@ def openai_url():
         "--n_ctx",
         "1024",
     ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/v1"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{url}/models", timeout=1)
-            break
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            assert server.poll() is None, "the server did not start"
-            time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait()
+    with children.started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        deadline = time.monotonic() + children.SECONDS
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/models", timeout=5)
+                break
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                assert server.poll() is None, "the server did not start"
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.1)
+        yield url
 
 
 def answers(backend):

@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
+import children
 import pytest
 
 from export.verify import NotTheSameModel, logit_difference, token_parity
@@ -18,11 +18,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     out = tmp_path_factory.mktemp("smoke")
-    done = subprocess.run(
+    done = children.run(
         ["bash", "runs/embedded.sh", "--smoke", str(out)],
+        seconds=1500,  # a minute where nothing else goes on
         cwd=ROOT,
-        capture_output=True,
-        text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
+import children
 import numpy as np
 import pytest
 import tiny_lora
@@ -29,7 +29,7 @@ def adapter(tmp_path_factory):
     with pytest.raises(BackendUnavailable, match=r"holds a PEFT adapter and no adapter\.gguf") as caught:
         open_backend(f"embedded@{made}")
     command = caught.value.hint.partition(";")[0].split()
-    done = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=600)
+    done = children.run([sys.executable, *command[1:]], seconds=600)
     assert (done.returncode, done.stdout) == (0, f"{made / 'adapter.gguf'}\n"), done.stderr
     return made
 

@@ -11,6 +11,7 @@ import time
 import venv
 from pathlib import Path
 
+import children
 import pytest
 
 from trace_logger import TraceStore
@@ -40,7 +41,7 @@ def script(root, answers):
 
 
 def run(*arguments, **options):
-    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, **options)
+    return children.run([*CLI, *map(str, arguments)], **options)
 
 
 def write(*arguments, **options):
@@ -61,9 +62,7 @@ def test_write_makes_the_file_that_pytest_runs(project):
     file = project / "tests" / "test_shop.py"
     assert str(file) in done.stdout
     assert "2 of 2 units accepted in 2 rounds" in done.stdout
-    again = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(file)], cwd=project, capture_output=True, text=True
-    )
+    again = children.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd=project)
     assert "2 passed" in again.stdout
     assert "failure" not in again.stdout
 
@@ -130,9 +129,7 @@ def test_any_file_name_serves_as_a_target(project, name):
     done = write(name, "--out", "out", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     (result,) = json.loads(done.stdout)["results"]
-    again = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", result["test_file"]], cwd=project, capture_output=True, text=True
-    )
+    again = children.run([sys.executable, "-m", "pytest", "-q", result["test_file"]], cwd=project)
     assert "1 passed" in again.stdout
 
 
@@ -212,22 +209,18 @@ def test_killed_in_the_middle_nothing_finished_is_lost_and_running_again_carries
     (project / "shop.py").write_text(slow)
     sleeps = "import time\nfrom shop import wait\n\n\ndef test_wait():\n    time.sleep(20)\n    assert wait(1) == 1\n"
     script(project, {"def add": [WRONG, ADD], "def wait": [sleeps]})
-    process = subprocess.Popen(
-        [*CLI, "write", "shop.py", "--model", "scripted:script.json"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    database = Path(os.environ["TESTING_CREW_HOME"]) / "traces.db"
-    for _ in range(600):
-        time.sleep(0.1)
-        if database.exists():
-            with TraceStore.open() as store:
-                waiting = store.interrupted() or store.list_traces()
-                if waiting and store.get_trace(waiting[0].id).attempts:
-                    break
-    process.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
+    command = [*CLI, "write", "shop.py", "--model", "scripted:script.json"]
+    with children.started(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        database = Path(os.environ["TESTING_CREW_HOME"]) / "traces.db"
+        for _ in range(3000):
+            time.sleep(0.1)
+            if database.exists():
+                with TraceStore.open() as store:
+                    waiting = store.interrupted() or store.list_traces()
+                    if waiting and store.get_trace(waiting[0].id).attempts:
+                        break
+        process.send_signal(signal.SIGKILL)
+        _, said = children.ended(process)
     with TraceStore.open() as store:
         assert store.interrupted(), said
         (left,) = store.interrupted()
@@ -248,7 +241,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
         "import sys; import self_improve.cli.app; "
         "print([m for m in ('crewai', 'torch', 'llama_cpp', 'rich.table', 'pydantic', 'coverage') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = children.run([sys.executable, "-c", program])
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -323,7 +316,5 @@ def test_the_command_that_is_printed_runs_the_file(project):
     (project / "src" / "pkg" / "shop.py").write_text("def add(a, b):\n    return a + b\n")
     done = write("src/pkg/shop.py")
     command = next(line for line in done.stdout.splitlines() if "run it: " in line).split("run it: ")[1]
-    again = subprocess.run(
-        command.replace("python -m", f"{sys.executable} -m"), shell=True, capture_output=True, text=True, cwd="/"
-    )
+    again = children.run(command.replace("python -m", f"{sys.executable} -m"), shell=True, cwd="/")
     assert "1 passed" in again.stdout, (command, again.stdout)

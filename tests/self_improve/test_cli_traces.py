@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import children
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -187,5 +187,5 @@ def test_a_store_that_is_none(home: Path, words: tuple[str, ...]) -> None:
 
 def test_a_closed_pipe_is_no_error(traces: list[str]) -> None:
     command = f"{sys.executable} -c 'from self_improve.cli.traces import app; app()' export | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    done = children.run(["bash", "-c", command], cwd=ROOT)
     assert "Traceback" not in done.stderr

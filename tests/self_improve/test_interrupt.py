@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from children import ended, started
 
 from trace_logger import TraceStore
 
@@ -38,16 +39,13 @@ def project(tmp_path, monkeypatch):
 
 def interrupted(*arguments, when):
     """What a command says that is interrupted once ``when`` is true of its process."""
-    process = subprocess.Popen([*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
+    with started([*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         for _ in range(1200):
             if process.poll() is not None or when(process.pid):
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=120)
-    finally:
-        process.kill()
+        out, said = ended(process)
     assert (process.returncode, out) == (130, ""), said
     assert "Traceback" not in said
     return said

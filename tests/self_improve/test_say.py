@@ -1,9 +1,9 @@
 """What is printed is what was meant: no path, no message and no hint is read as markup."""
 
 import json
-import subprocess
 import sys
 
+import children
 import pytest
 
 from self_improve.cli.doctor import Finding, print_findings
@@ -54,7 +54,7 @@ def test_the_commands_print_paths_and_messages_as_they_are(tmp_path, monkeypatch
 
     def said(*arguments):
         command = [sys.executable, "-m", "self_improve.cli.app", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = children.run(command)
         return done.stdout + done.stderr
 
     wrote = said("write", "[bold]/:smile:.py", "--model", "scripted:script.json", "--max-iterations", "1")

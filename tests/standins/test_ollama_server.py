@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import children
 import pytest
 import tiny_gguf
 from ollama_server import OllamaStandIn, Published
@@ -157,14 +158,9 @@ def test_other_paths_and_the_greeting(standin):
 def test_a_stand_in_runs_from_the_command_line(standin, script):
     path = standin.find("tester").published.path
     command = [sys.executable, Path(__file__).with_name(script), "--model", f"tester={path}", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+    with children.started(command, stdout=subprocess.PIPE) as process:
         line = process.stdout.readline()
         url = line.split(" at ")[1].split()[0]
         listed = "/api/tags" if script.startswith("ollama") else "/models"
         with urllib.request.urlopen(url + listed, timeout=20) as answer:
             assert "tester" in answer.read().decode()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()

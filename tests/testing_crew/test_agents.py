@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
 import sys
 
+import children
 import pytest
 
 ADD = "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
@@ -36,7 +36,7 @@ def place(tmp_path, monkeypatch):
 
 
 def python(*arguments):
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
+    return children.run([sys.executable, *arguments])
 
 
 def write():

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 from contextlib import closing
 
+import children
 import pytest
 
 from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool, prompt
@@ -131,7 +131,7 @@ def test_a_snippet_s_file_runs_on_its_own_anywhere(tmp_path):
     file = tmp_path / "elsewhere" / "x_test.py"
     file.parent.mkdir()
     file.write_text(last["final_tests"])
-    assert subprocess.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd="/").returncode == 0
+    assert children.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd="/").returncode == 0
 
 
 def test_a_task_whose_function_is_not_in_the_file_it_names_is_a_snippet(project):
@@ -269,7 +269,7 @@ def test_tools_for_people_s_own_crews(project, tmp_path, monkeypatch):
 
 def test_crewai_sends_nothing_home():
     program = "import testing_crew.agents, os; from crewai_core.telemetry import Telemetry; print(Telemetry()._is_telemetry_disabled())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = children.run([sys.executable, "-c", program])
     assert done.stdout.strip().endswith("True"), done.stderr
 
 

@@ -56,14 +56,13 @@ def test_constants_that_differ_are_renamed_with_their_uses():
 
 def run(files, tmp_path):
     """Run the merged file for real; returns pytest's last line."""
-    import subprocess
     import sys
+
+    import children
 
     (tmp_path / "m.py").write_text("def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n")
     (tmp_path / "test_it.py").write_text(merge(files))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "test_it.py"], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = children.run([sys.executable, "-m", "pytest", "-q", "test_it.py"], cwd=tmp_path)
     return done.stdout.strip().splitlines()[-1]
 
 

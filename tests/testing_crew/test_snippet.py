@@ -1,6 +1,6 @@
-import subprocess
 import sys
 
+import children
 import pytest
 
 from testing_crew import snippet
@@ -17,9 +17,7 @@ def test_the_file_handed_out_runs_on_its_own_and_carries_the_snippet_word_for_wo
     assert SOURCE.strip() in text
     file = tmp_path / "test_x.py"
     file.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(file)], capture_output=True, text=True, cwd=tmp_path
-    )
+    done = children.run([sys.executable, "-m", "pytest", "-q", str(file)], cwd=tmp_path)
     assert "1 passed" in done.stdout  # and test_connection, the code under test, is not collected
 
 

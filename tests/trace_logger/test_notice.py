@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
+import children
 import pytest
 
 import trace_logger
@@ -50,5 +50,5 @@ def test_the_package_gives_its_names_and_loads_nothing_for_it() -> None:
     check = (
         "print([m for m in ('pydantic', 'sqlite3', 'trace_logger.store', 'trace_logger.records') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", f"{heavy}; {check}"], capture_output=True, text=True, cwd=ROOT)
+    done = children.run([sys.executable, "-c", f"{heavy}; {check}"], cwd=ROOT)
     assert done.stdout == "[]\n"

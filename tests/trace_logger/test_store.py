@@ -7,8 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
+import children
 import pytest
 
 from trace_logger.errors import TraceStoreError, UnknownTrace
@@ -22,10 +25,10 @@ Try = Callable[..., Attempt]
 Begin = Callable[..., str]
 
 
-def start(writer: Path, db: Path, name: str, count: int) -> subprocess.Popen[str]:
+def start(writer: Path, db: Path, name: str, count: int) -> AbstractContextManager[Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(writer), str(db), name, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return children.started(command, stdout=subprocess.PIPE, env=environment)
 
 
 def test_a_trace_comes_back_as_it_went_in(db: Path, code: Code, attempt: Try) -> None:
@@ -89,18 +92,16 @@ def test_the_columns_that_are_queried(db: Path, attempt: Try, begin: Begin) -> N
 
 
 def test_kill_9_loses_no_acknowledged_attempt(db: Path, writer: Path) -> None:
-    process = start(writer, db, "target.py", 1_000_000)
-    assert process.stdout is not None
-    trace = process.stdout.readline().strip()
-    for _ in range(20):
-        process.stdout.readline()
-    with TraceStore.open(db) as store:
-        assert store.list_traces()[0].state == "running"
-        assert store.unfinished("p", "target.py", "model") is None
-    process.send_signal(signal.SIGKILL)
-    acknowledged = 20 + sum(line.endswith("\n") for line in process.stdout.readlines())
-    process.wait()
-    process.stdout.close()
+    with start(writer, db, "target.py", 1_000_000) as process:
+        assert process.stdout is not None
+        trace = process.stdout.readline().strip()
+        for _ in range(20):
+            process.stdout.readline()
+        with TraceStore.open(db) as store:
+            assert store.list_traces()[0].state == "running"
+            assert store.unfinished("p", "target.py", "model") is None
+        process.send_signal(signal.SIGKILL)
+        acknowledged = 20 + sum(line.endswith("\n") for line in process.stdout.readlines())
     with TraceStore.open(db) as store:
         assert [found.id for found in store.interrupted()] == [trace]
         assert store.list_traces()[0].state == "interrupted"
@@ -112,8 +113,9 @@ def test_kill_9_loses_no_acknowledged_attempt(db: Path, writer: Path) -> None:
 
 
 def test_four_processes_make_the_store_and_write_at_once(db: Path, writer: Path) -> None:
-    processes = [start(writer, db, f"target{number}.py", 50) for number in range(4)]
-    outputs = [process.communicate(timeout=60)[0].split() for process in processes]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(start(writer, db, f"target{number}.py", 50)) for number in range(4)]
+        outputs = [children.ended(process)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     with TraceStore.open(db) as store:
         assert store.interrupted() == []
@@ -256,9 +258,9 @@ def test_a_second_store_in_this_process_does_not_let_another_process_delete_the_
     with TraceStore.open(path) as store:
         with TraceStore.open(path):
             pass
-        subprocess.run([sys.executable, "-c", look], check=True)
+        children.run([sys.executable, "-c", look], check=True)
         store.start_run("project", "write", "embedded")
-        subprocess.run([sys.executable, "-c", look], check=True)
+        children.run([sys.executable, "-c", look], check=True)
         store.start_run("project", "write", "embedded")
-        done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+        done = children.run([sys.executable, "-c", look], check=True)
     assert done.stdout == "(2,)\n"

@@ -1,7 +1,7 @@
-import subprocess
 import sys
 import time
 
+import children
 from ollama_server import OllamaStandIn
 from openai_server import OpenAIStandIn
 
@@ -87,5 +87,5 @@ def test_importing_is_light():
     heavy = ("llama_cpp", "peft", "huggingface_hub", "ollama", "openai", "httpx", "torch", "transformers", "crewai")
     code = f"import sys, testing_crew.backends.llama, testing_crew.backends.ollama, testing_crew.backends.openai\n\
 import testing_crew.config\nprint([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = children.run([sys.executable, "-c", code])
     assert done.stdout.strip() == "[]", done.stderr

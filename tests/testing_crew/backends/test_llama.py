@@ -2,10 +2,10 @@ import builtins
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import threading
 
+import children
 import pytest
 import tiny_gguf
 from tiny_gguf import LINES, PROMPT
@@ -309,9 +309,7 @@ def test_a_missing_library_says_how_to_get_it(models, monkeypatch, failure, mess
 
 def run(code, **environment):
     kept = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**kept, **environment}
-    )
+    return children.run([sys.executable, "-c", code], env={**kept, **environment})
 
 
 SCRIPT = """
