@@ -66,7 +66,8 @@ class Config(Settings):
     tests_dir: str = Field(default="tests", description="The folder of the project that test files are written to.")
     interpreter: str | None = Field(
         default=None,
-        description="The Python that runs the tests; the project's own if not set.",
+        description="The Python that runs the tests; if not set, that of the nearest `.venv` up to the repository's top, else "
+        "that of the active environment, else our own.",
     )
     traces: Traces = Traces()
     limits: Limits = Limits()
