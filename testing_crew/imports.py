@@ -55,19 +55,30 @@ def import_root(path: Path, interpreter: str = sys.executable, test: Path | None
     ``test`` is the test file that imports it, where there is one. Raises `UserMistake` for an interpreter that cannot be used.
     """
     path = path.resolve()
-    around, name = package_root(path)
-    names = {around: name}
     top = project_root(path)
-    inner = around
-    while inner != top and inner.is_relative_to(top) and is_name(inner.name):
-        names[inner.parent] = f"{inner.name}.{names[inner]}"
-        inner = inner.parent
-    possible = [folder for folder in names if not (folder / "__init__.py").is_file()]
-    if len(possible) == 1:
-        return around, name
-    roots = _by_likelihood(possible, top, inspect_interpreter(interpreter))
-    root = _spoken(path, around, roots, top, test) or roots[0]
+    names = _names(path, top)
+    if len(names) == 1:
+        return next(iter(names.items()))
+    roots = _by_likelihood(list(names), top, inspect_interpreter(interpreter))
+    root = _spoken(path, package_root(path)[0], roots, top, test) or roots[0]
     return root, names[root]
+
+
+def _names(path: Path, top: Path) -> dict[Path, str]:
+    """Every folder of the project at ``top`` from which ``path`` could be imported, nearest first, and its name from there."""
+    inner, name = package_root(path)
+    names = {inner: name}
+    while inner != top and inner.is_relative_to(top) and is_name(inner.name):
+        name, inner = f"{inner.name}.{name}", inner.parent
+        names[inner] = name
+    return {folder: name for folder, name in names.items() if not (folder / "__init__.py").is_file()}
+
+
+def places_of(module: str, near: Path) -> list[Path]:
+    """The files of the project of ``near``, its tests left out, that the name ``module`` may stand for."""
+    top = project_root(near)
+    files = [_module_file(root, module) for root in _names(near.resolve(), top)]
+    return [file for file in files if file is not None and file.is_relative_to(top) and not is_test(file, top)]
 
 
 def is_name(text: str) -> bool:

@@ -106,7 +106,14 @@ REASONS: Mapping[str, Reason] = {
         "with the code written into it, the file did not pass: {}", "write the code to a file and name that"
     ),
     "accepted_units_together": Reason(f"{_OWN_TESTS}: {{}}", "write one file for each: `traces show` has them"),
-    "written_file": Reason("written to its place, the file did not pass: {}", "run it there to see what is missing"),
+    "written_file": Reason(
+        "written to its place, the file did not pass in the project's own `python -m pytest`: {}",
+        "mend what the project's conftest.py, settings or path do to it; it is not left there",
+    ),
+    "breaks_suite": Reason(
+        "with the file in its place, the project's own `python -m pytest` no longer collects its tests",
+        "see what pytest said of it, or write it elsewhere with `--out DIR`; it is not left there",
+    ),
     "broken_source": Reason("it cannot be read as Python: {}", "mend that first"),
     "import_fails": Reason(
         "it cannot be imported: {}",

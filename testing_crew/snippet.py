@@ -127,7 +127,6 @@ def detach(text: str) -> str:
 
 def attach_loader(tests: str, path: Path, test_file: Path, module: str) -> str:
     """``tests`` with a header that loads the file at ``path``, whose name no import statement can say, as ``module``."""
-    relative = os.path.relpath(path, test_file.parent)
     header = [
         "import importlib.machinery",
         "import importlib.util",
@@ -135,12 +134,33 @@ def attach_loader(tests: str, path: Path, test_file: Path, module: str) -> str:
         "import sys",
         "",
         f"# {path.name} has a name that an import statement cannot say, so it is loaded by its path",
-        f"_path = pathlib.Path(__file__).parent / {Path(relative).as_posix()!r}",
+        f"_path = {_from_here(path, test_file)}",
         f"_loader = importlib.machinery.SourceFileLoader({module!r}, str(_path))",
         f"sys.modules[{module!r}] = importlib.util.module_from_spec(importlib.util.spec_from_loader({module!r}, _loader))",
         f"_loader.exec_module(sys.modules[{module!r}])",
         "",
     ]
+    return _under(header, tests)
+
+
+def attach_path(tests: str, root: Path, test_file: Path) -> str:
+    """``tests`` with a header that puts the folder ``root`` last on the path."""
+    header = [
+        "import pathlib",
+        "import sys",
+        "",
+        f"# {root.name} is not on the path in this project's runs of pytest",
+        f"sys.path.append(str(({_from_here(root, test_file)}).resolve()))",
+        "",
+    ]
+    return _under(header, tests)
+
+
+def _from_here(path: Path, test_file: Path) -> str:
+    return f"pathlib.Path(__file__).parent / {Path(os.path.relpath(path, test_file.parent)).as_posix()!r}"
+
+
+def _under(header: list[str], tests: str) -> str:
     lines = code_under_test.source_lines(tests)
     futures = [n for n in ast.parse(tests).body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
     for node in reversed(futures):  # they must come before everything else

@@ -67,8 +67,7 @@ def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     for aim in report["aims"][:_MOST_SURVIVORS]:
         console.print(f"  {aim}", style="dim", soft_wrap=True)
     if report["options_left_out"]:
-        left_out = ", ".join(report["options_left_out"])
-        console.print(f"  of the project's own pytest options, left out: {left_out}", style="dim", soft_wrap=True)
+        print_left_out(console, report["options_left_out"])
     print_python(console, report["python"])
     console.print(f"  sandbox: {report['sandbox']}", style="dim", soft_wrap=True)
 
@@ -77,6 +76,11 @@ def print_python(console: Console, python: dict[str, str]) -> None:
     """Which Python ran the tests."""
     said = f"  python: {python['path']} ({python['version']}; {python['why']})"
     console.print(said, style="dim", soft_wrap=True)
+
+
+def print_left_out(console: Console, options: list[str]) -> None:
+    """Which of the project's own options of pytest no run here could have."""
+    console.print(f"  of the project's own pytest options, left out: {', '.join(options)}", style="dim", soft_wrap=True)
 
 
 def _mutants(found: dict[str, Any]) -> str:

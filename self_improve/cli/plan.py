@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,11 @@ from pathlib import Path
 from testing_crew import code as code_under_test
 from testing_crew import snippet
 from testing_crew.errors import UserMistake
+from testing_crew.imports import imports_of, package_root, places_of, project_files
 from testing_crew.interpreter import interpreter_for
 from testing_crew.job import Target, file_target
 
+_HEADER = re.compile(rb"# Written by testing-crew with .* for (.*?)(?:; trace .*)?\r?\n")
 _SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
 
 
@@ -54,7 +58,7 @@ def plan(
                     raise
                 broken.append(Broken(file, error.message))
                 continue
-            test_file = _test_file(file, out or Path(target.project) / tests_dir, taken)
+            test_file = _test_file(file, target, out or Path(target.project) / tests_dir, taken)
             taken[test_file] = file
             planned.append(Planned(file, target, test_file))
     if not planned:
@@ -93,16 +97,39 @@ def _has_units(file: Path, interpreter: str | None) -> bool:
     return bool(code_under_test.find_units(tree))
 
 
-def _test_file(file: Path, folder: Path, taken: dict[Path, Path]) -> Path:
-    """``test_NAME.py``, with the names of enough folders before NAME to be told from the other files of this call."""
+def _test_file(file: Path, target: Target, folder: Path, taken: dict[Path, Path]) -> Path:
+    """``test_NAME.py``, with the names of enough folders before NAME: where no other module's tests stand or are to go, and
+    where pytest can tell it from the other test files of the project.
+    """
+    modules = {package_root(other)[1]: other for other in project_files(Path(target.project))}
     parts = [p for p in (*file.resolve().parent.parts, file.stem) if p != "__init__"]
     name = parts[-1]
+    candidate = folder
     for part in reversed(parts[:-1]):
         candidate = (folder / f"test_{snippet.plain_name(name)}.py").resolve()
-        if candidate not in taken or taken[candidate].resolve() == file.resolve():
-            return candidate
         name = f"{part}_{name}"
-    return (folder / f"test_{snippet.plain_name(name)}.py").resolve()
+        if taken.get(candidate, file).resolve() != file.resolve():
+            continue
+        if candidate.exists():
+            if _is_about(candidate, file, target):
+                break
+        elif package_root(candidate)[1] not in modules:
+            break
+    return candidate
+
+
+def target_name(file: Path, target: Target) -> str:
+    """A target as the header of its test file names it."""
+    return Path(os.path.relpath(file.resolve(), target.project)).as_posix()
+
+
+def _is_about(test: Path, file: Path, target: Target) -> bool:
+    """Whether an existing test file is about ``file``, by its header or by what it imports; also where neither says anything."""
+    header = _HEADER.match(test.read_bytes())
+    if header:
+        return header[1].decode("utf-8", "replace") == target_name(file, target)
+    found = [place for name in imports_of(test) for place in places_of(name, file)]
+    return file.resolve() in found or not found
 
 
 def _must_be_writable(folder: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from self_improve.cli.check import print_python
-from self_improve.cli.plan import Broken, Planned, plan
-from testing_crew import snippet
+from self_improve.cli.check import print_left_out, print_python
+from self_improve.cli.place import Tried, put
+from self_improve.cli.plan import Broken, Planned, plan, target_name
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.failures import failure_log
 from testing_crew.hindrances import hindrances
@@ -48,6 +47,7 @@ class Result:
     run_it: str = ""
     notes: list[str] = field(default_factory=list)
     python: dict[str, str] | None = None
+    options_left_out: list[str] = field(default_factory=list)
 
     def json(self) -> dict[str, Any]:
         """The form that ``--json`` prints."""
@@ -63,6 +63,7 @@ class Result:
             "trace_id": self.trace_id,
             "coverage": self.coverage,
             "python": self.python,
+            "options_left_out": self.options_left_out,
             "seconds": round(self.seconds, 2),
             "units": self.units,
         }
@@ -171,14 +172,13 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
             reasons.append(f"accepted_units_together:{verdict}")
     elif tests and accepted:
         written = True
+    tried = Tried((), (), ())
     if written:
-        _write_file(planned, tests, crew.model, recorder.trace_id)
-    if written and planned.target.is_snippet:  # the file loads its target by path, which the run before it did not
-        loaded = crew.runner.check(
-            planned.test_file, job.target.whole.model_copy(update={"path": str(planned.path.resolve())})
-        )
-        if not loaded.passed:
-            accepted, reasons = False, [*reasons, f"written_file:{loaded.verdict}"]
+        header = f"# Written by testing-crew with {crew.model} for {target_name(planned.path, planned.target)}"
+        header += f"; trace {recorder.trace_id}\n" if recorder.trace_id else "\n"
+        tried = put(planned, tests, header, crew.runner)
+        reasons += tried.reasons
+        written, accepted = not tried.reasons, accepted and not tried.reasons
     recorder.finish(accepted, str(planned.test_file) if written else None)
     return Result(
         planned.path,
@@ -192,7 +192,9 @@ def _write_one(crew: TestingCrew, recorder: Any, planned: Planned, console: Any)
         [_unit(loop) for loop in job.loops],
         coverage,
         _command(planned) if written else "",
-        python=planned.target.python.told(),
+        list(tried.said),
+        planned.target.python.told(),
+        list(tried.options_left_out),
     )
 
 
@@ -211,25 +213,6 @@ def _unit(loop: Any) -> dict[str, Any]:
         "coverage": best.run.coverage.line if best else None,
         "failure_log": best.failure_log.splitlines() if best and not best.accepted else [],
     }
-
-
-def _write_file(planned: Planned, tests: str, model: str, trace_id: str | None) -> None:
-    """Write the test file in one step: it is there whole or not at all."""
-    file = planned.test_file
-    text = tests
-    if planned.target.is_snippet:
-        text = snippet.attach_loader(tests, planned.path.resolve(), file, planned.target.units[0].module)
-    header = f"# Written by testing-crew with {model}" + (f"; trace {trace_id}" if trace_id else "") + "\n"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, suffix=".tmp", delete=False
-        ) as temporary:
-            temporary.write(header + text)
-        os.chmod(temporary.name, 0o644)
-        os.replace(temporary.name, file)
-    except OSError as error:
-        raise UserMistake(f"cannot write {file}: {error.strerror}", hint="--out DIR writes elsewhere") from None
 
 
 @contextmanager
@@ -284,7 +267,8 @@ def print_table(results: list[Result]) -> None:
     console.print(table)
     for result in results:
         count = sum(u["accepted"] for u in result.units)
-        where = f"→ {result.test_file}" if result.test_file else "→ no file written: nothing was accepted"
+        why_not = "the project's own pytest cannot take it" if result.notes and count else "nothing was accepted"
+        where = f"→ {result.test_file}" if result.test_file else f"→ no file written: {why_not}"
         kept = f" (trace {result.trace_id})" if result.trace_id else ""
         rounds = f"in {result.iterations} round{'s' if result.iterations > 1 else ''}"
         done = f"{count} of {len(result.units)} units accepted {rounds} " if result.units else ""
@@ -292,6 +276,8 @@ def print_table(results: list[Result]) -> None:
         console.print(said, soft_wrap=True)
         if result.python:
             print_python(console, result.python)
+        if result.options_left_out:
+            print_left_out(console, result.options_left_out)
         for line in _why(result):
             console.print(line, soft_wrap=True)
         if result.run_it:
@@ -317,10 +303,9 @@ def _why(result: Result) -> Iterator[Text]:
 
 
 def _command(planned: Planned) -> str:
-    """The shell command that runs the file: from the project's folder, with the import root on the path where that is another."""
-    project, root = Path(planned.target.project), planned.target.units[0].root
-    path = "" if planned.target.is_snippet or Path(root) == project else f"PYTHONPATH={os.path.relpath(root, project)} "
-    return f"cd {project} && {path}python -m pytest {os.path.relpath(planned.test_file, project)}"
+    """The shell command that runs the file, from the project's folder."""
+    project = planned.target.project
+    return f"cd {project} && python -m pytest {os.path.relpath(planned.test_file, project)}"
 
 
 def _shorten(text: str) -> str:

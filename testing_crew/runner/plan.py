@@ -89,7 +89,7 @@ class Plan:
             path=tuple(dict.fromkeys(map(str, path))),
             behind=tuple(map(str, self.behind)),
             options=tuple(options),
-            late=self.options.late if self.conftests else (),
+            late=self.options.late if self.in_place else (),
         )
 
 

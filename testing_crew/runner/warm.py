@@ -60,7 +60,7 @@ class Refused(Exception):
 def mould(plan: Plan, hash_seed: int) -> Hashable:
     """What two runs must have in common to come from one zygote."""
     where = (plan.root, plan.top, plan.in_place, plan.settings, plan.mode, plan.conftests, plan.needed)
-    options = (plan.options.kept, plan.path if plan.options.bring_plugins else ())
+    options = (plan.options, plan.path if plan.options.bring_plugins else ())
     return plan.interpreter.executable, plan.interpreter.pytest, where, options, hash_seed
 
 
@@ -110,7 +110,7 @@ class Zygote:
         self._control, theirs = socket.socketpair()
         settings = {
             "control": theirs.fileno(),
-            "stage": "conftests" if plan.conftests else "session",
+            "stage": "conftests" if plan.conftests or placed.late else "session",
             "level": level,
             "place": str(self._place),
             "covered": covered,

@@ -251,9 +251,11 @@ def test_a_file_named_twice_is_done_once(project):
 
 
 def test_a_name_that_hides_what_python_needs_does_not_cost_the_others(project):
-    (project / "types.py").write_text("def add(a, b):\n    return a + b\n")
+    (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['lib']\n")
+    (project / "lib").mkdir()
+    (project / "lib" / "types.py").write_text("def add(a, b):\n    return a + b\n")
     script(project, {"def add": [ADD], "def twice": [TWICE]})
-    done = write("types.py", "shop.py", "--json")
+    done = write("lib/types.py", "shop.py", "--json")
     assert done.returncode == 1, done.stderr
     first, second = json.loads(done.stdout)["results"]
     assert (first["verdict"], first["accepted"]) == ("error", False)
