@@ -1,9 +1,9 @@
 """Files that ``write`` can do nothing with: said before a model is asked, and no reason to leave the others."""
 
 import json
-import subprocess
 import sys
 
+import children
 import pytest
 
 from trace_logger import TraceStore
@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
 
 def write(*arguments):
     command = [sys.executable, "-m", "self_improve.cli.app", "write", *arguments, "--model", "scripted:script.json"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return children.run(command)
 
 
 def test_broken_files_do_not_stop_a_folder(project):

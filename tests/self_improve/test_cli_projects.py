@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
 import sys
 
+import children
 import pytest
 
 from self_improve.cli.place import Tried, put
@@ -40,7 +40,7 @@ def write(*arguments):
     with open("../script.json", "w") as file:
         json.dump({"": [claims_about("module_of_no_such_name")] * 9}, file)
     command = [*CLI, "write", *arguments, "--model", "scripted:../script.json", "--max-iterations", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1500)
+    done = children.run(command, seconds=1500)
     return done.returncode, json.loads(done.stdout)["results"]
 
 
@@ -72,7 +72,7 @@ def test_the_projects_own_run_takes_what_is_written(project):
     assert "from app.rates import add" in (project / "tests" / "test_rates.py").read_text()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-m", "pytest", "-q"]
-    again = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    again = children.run(command, env=environment)
     assert "8 passed" in again.stdout
     for target, written in targets.items():  # each is known as its own target's from now on
         with pytest.raises(UserMistake, match=f"already there: {project / written}"):
