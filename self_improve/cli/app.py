@@ -81,6 +81,9 @@ def check(
 
     Exit code 0: accepted; 1: not.
     """
+    from testing_crew.runner.sandbox import try_ahead
+
+    try_ahead()
     from self_improve.cli.check import print_report, progress
     from testing_crew.check import check_file
     from testing_crew.crew import runner_for

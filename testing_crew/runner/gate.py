@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -71,7 +72,28 @@ class Gate:
 
         Raises `SandboxError` when nothing could be run.
         """
-        first = self.runner.execute(plan)
+        with self.runner.side_by_side() as beside:
+            cold = self._begin(plan, beside)
+            first = self.runner.execute(plan)
+            return self._judge(plan, failed, tell, first, beside, cold)
+
+    def _begin(self, plan: Plan, beside: Executor) -> Future[PytestRun] | None:
+        """Where the first run has to wait for its process to start, have the cold run and the other start made beside it."""
+        if self.runner.workers == 1 or self.runner.starts_at_once(plan):
+            return None
+        cold = beside.submit(self._cold, plan)
+        cold.add_done_callback(lambda _: self.runner.prepare(plan, OTHER_HASH_SEED))
+        return cold
+
+    def _judge(
+        self,
+        plan: Plan,
+        failed: str | None,
+        tell: Progress | None,
+        first: Execution,
+        beside: Executor,
+        cold: Future[PytestRun] | None,
+    ) -> Judgement:
         _, reasons = judge(plan.code, plan.tests, first.run)
         if failed is not None:
             reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
@@ -84,14 +106,17 @@ class Gate:
         reasons = tuple(reason for reason in reasons if reason not in settled)
         until = None if self.seconds is None else time.monotonic() + self.seconds
         raising = disabled(plan.code.source, plan.range)
+        steady = self._repeat(plan, until, tell, beside, cold)
         looked = False
         if not reasons:
             reasons, looked = self._tricks(plan, None if _NOT_EXECUTED in doubts else raising)
-        stability = self._repeat(plan, until, tell)
+        if not first.run.warm:
+            steady()  # each run is a whole pytest of its own: no more of them at once
+        fates = self._mutants(plan, first, until, tell)
+        stability = steady()
         if stability.passed < stability.runs:
             only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
             reasons = (*reasons, "fails_cold" if only_cold else f"flaky:{stability.passed}/{stability.runs}")
-        fates = self._mutants(plan, first, until, tell)
         mutants = fates.count()
         # A unit without a function (an enum, a bare record) runs when it is imported: there a crash is all that can be seen.
         noticed = mutants.killed or (raising is None and mutants.raised)
@@ -128,8 +153,13 @@ class Gate:
         runs = (self.runner.execute(plan, way) for way in ways)
         return any(run.mutant is not None and run.mutant.proved for run in runs)
 
-    def _repeat(self, plan: Plan, until: float | None, tell: Progress | None) -> Stability:
-        """The first run counts as one; the others are shuffled, under two hash seeds, and the last is plain and cold."""
+    def _repeat(
+        self, plan: Plan, until: float | None, tell: Progress | None, beside: Executor, cold: Future[PytestRun] | None
+    ) -> Callable[[], Stability]:
+        """Begin the runs that must agree; what is returned waits for them.
+
+        The first run counts as one; the others are shuffled, under two hash seeds, and one is plain and cold.
+        """
         again = max(self.repeats - 2, 0)
         done = 0
 
@@ -144,19 +174,25 @@ class Gate:
                 tell("runs again", done, again)
             return run
 
-        with self.runner.side_by_side() as pool:
-            cold = pool.submit(self._cold, plan)
-            runs = [run for run in pool.map(once, range(again)) if run is not None]
-        plain = cold.result()
-        said = [failure_log(run).splitlines() for run in runs if not run.passed]
-        if plain.exit_code != 0:
-            said.append([line for line in plain.log.splitlines() if line.startswith(("FAILED ", "ERROR "))])
-        return Stability(
-            runs=1 + len(runs) + 1,
-            passed=1 + sum(run.passed for run in runs) + (plain.exit_code == 0),
-            cold_passed=plain.exit_code == 0,
-            failures=tuple(said[0]) if said else (),
-        )
+        cold = cold or beside.submit(self._cold, plan)
+        # Last those whose process may be starting still.
+        order = sorted(range(again), key=lambda number: number % 3 == 0)
+        waiting = {number: beside.submit(once, number) for number in order}
+
+        def outcome() -> Stability:
+            runs = [run for run in (waiting[number].result() for number in range(again)) if run is not None]
+            plain = cold.result()
+            said = [failure_log(run).splitlines() for run in runs if not run.passed]
+            if plain.exit_code != 0:
+                said.append([line for line in plain.log.splitlines() if line.startswith(("FAILED ", "ERROR "))])
+            return Stability(
+                runs=1 + len(runs) + 1,
+                passed=1 + sum(run.passed for run in runs) + (plain.exit_code == 0),
+                cold_passed=plain.exit_code == 0,
+                failures=tuple(said[0]) if said else (),
+            )
+
+        return outcome
 
     def _cold(self, plan: Plan) -> PytestRun:
         return self.runner.execute_cold(plan, Variation(measure=False, hash_seed=OTHER_HASH_SEED + 1), plain=True).run

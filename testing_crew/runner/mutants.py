@@ -67,6 +67,7 @@ def try_mutants(
     chosen = sample(found, len(found) if limit is None else limit, seed)
     ends = _ends(plan.code.source)
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
+    runner.prepare(plan, work=len(chosen) * baseline.run.duration)
     done = 0
 
     def fate(number: int, mutant: Mutant) -> tuple[Mutant, Fate | None]:

@@ -122,19 +122,29 @@ class Runner:
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 
-    def _warmly(self, plan: Plan, variation: Variation) -> Execution:
+    def prepare(self, plan: Plan, hash_seed: int = 0, work: float = 0.0) -> None:
+        """Start in the background what warm runs of ``plan`` need; more of it where ``work`` seconds of runs are to come."""
+        if self.warm and not refusal(plan):
+            self._pool.prepare(mould(plan, hash_seed), lambda: self._zygote(plan, hash_seed), work)
+
+    def starts_at_once(self, plan: Plan) -> bool:
+        """Whether nothing has to be prepared any more for a run of ``plan``."""
+        return not self.warm or bool(refusal(plan)) or self._pool.has(mould(plan, PLAINEST.hash_seed))
+
+    def _zygote(self, plan: Plan, hash_seed: int) -> Zygote:
+        self._unless_stopped()
         kind, nested = (self._sandbox, box.nests(self._sandbox)) if self._sandbox else box.best_for_zygotes()
         self._kind()
+        return Zygote(plan, hash_seed, kind, self.limits, nested=nested)
 
-        def make() -> Zygote:
-            return Zygote(plan, variation.hash_seed, kind, self.limits, nested=nested)
-
-        with self._pool.lend(mould(plan, variation.hash_seed), make) as zygote:
+    def _warmly(self, plan: Plan, variation: Variation) -> Execution:
+        seed = variation.hash_seed
+        with self._pool.lend(mould(plan, seed), lambda: self._zygote(plan, seed)) as zygote:
             self._unless_stopped()
             objection = zygote.objection(plan)
             if not objection:
                 ending, work = zygote.run(plan, variation, self.limits)
-                return self._execution(plan, variation, ending, work, kind, "", warm=True)
+                return self._execution(plan, variation, ending, work, zygote.kind, "", warm=True)
         raise Refused(objection)
 
     def _unless_stopped(self) -> None:

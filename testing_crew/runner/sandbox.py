@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,6 +44,7 @@ _OWN_CODE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
 _BARE_HOME = " (the home folder is visible: the project or its interpreter is all of it)"
 _TRIAL_EXIT = 7
 STAND_INS = ("slash-tmp", "shm")
+_asking = (threading.Lock(), threading.Lock())  # one that asks while another is finding out waits for that answer
 
 
 @dataclass(frozen=True)
@@ -192,30 +194,48 @@ def sentence(kind: Kind, needed: tuple[str, ...]) -> str:
     return DESCRIPTIONS[kind] + (_BARE_HOME if bare else "")
 
 
-@lru_cache(maxsize=1)
 def available() -> tuple[Kind, ...]:
     """The sandboxes that work here, best first, each found by a real trial; ``limits`` always does. Asked once."""
+    with _asking[0]:
+        return _available()
+
+
+@lru_cache(maxsize=1)
+def _available() -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind == "limits" or _works(kind))
 
 
-@lru_cache(maxsize=4)
 def nests(kind: Kind) -> bool:
-    """Whether a process in the sandbox ``kind`` can make namespaces of its own for each of its runs."""
+    """Whether a process in the sandbox ``kind`` can make namespaces of its own for each of its runs. Asked once."""
+    with _asking[1]:
+        return _nests(kind)
+
+
+@lru_cache(maxsize=4)
+def _nests(kind: Kind) -> bool:
     code = f"{_OWN_CODE}from inside.room import trial as run; run()"
-    return kind != "limits" and kind in available() and _tried(kind, [sys.executable, "-I", "-S", "-c", code], True)
+    return kind != "limits" and _may_work(kind) and _tried(kind, [sys.executable, "-I", "-S", "-c", code], True)
 
 
 def best_for_zygotes() -> tuple[Kind, bool]:
     """The sandbox that warm runs get, and whether it nests: one that does is worth more than a better known one."""
-    kind = next((kind for kind in available() if nests(kind)), None)
+    kind = next((kind for kind in KINDS if nests(kind)), None)
     return (kind, True) if kind else (available()[0], False)
 
 
+def try_ahead() -> None:
+    """Begin the trials in the background: they take about as long as our own imports."""
+    for ask in (best_for_zygotes, available):
+        threading.Thread(target=ask).start()
+
+
+def _may_work(kind: Kind) -> bool:
+    return sys.platform.startswith("linux") and (kind != "bubblewrap" or shutil.which("bwrap") is not None)
+
+
 def _works(kind: Kind) -> bool:
-    if not sys.platform.startswith("linux") or (kind == "bubblewrap" and shutil.which("bwrap") is None):
-        return False
     trial = f"echo x > $0/mark && ! echo x > /etc/tcrew-mark && test -e $0/mark && exit {_TRIAL_EXIT}"
-    return _tried(kind, ["/bin/sh", "-c", trial], False)
+    return _may_work(kind) and _tried(kind, ["/bin/sh", "-c", trial], False)
 
 
 def _tried(kind: Kind, command: list[str], nested: bool) -> bool:

@@ -21,10 +21,8 @@ PROBE_PACKAGE = "_testing_crew_probe"
 
 def install_probe(launcher: Path, module: str) -> None:
     """Put what runs in the child beside ``launcher``, a script that calls ``main`` of its ``module``."""
-    package = launcher.parent / PROBE_PACKAGE
-    package.mkdir(parents=True)
-    for file in (Path(__file__).parent / "inside").glob("*.py"):
-        shutil.copyfile(file, package / file.name)
+    # With times and bytecode, which an interpreter of our own version can use.
+    shutil.copytree(Path(__file__).parent / "inside", launcher.parent / PROBE_PACKAGE)
     launcher.write_text(f"from {PROBE_PACKAGE}.{module} import main\n\nraise SystemExit(main())\n")
 
 

@@ -76,21 +76,29 @@ def refusal(plan: Plan) -> str:
 
 
 class Zygote:
-    """A process that forks a run whenever it is asked. It serves one run at a time and ends with us, however we end.
-
-    Raises `Refused` when it cannot be had here.
+    """A process that forks a run whenever it is asked, once it was met. It serves one run at a time and ends with us, however
+    we end.
     """
 
     def __init__(self, plan: Plan, hash_seed: int, kind: box.Kind, limits: Limits, *, nested: bool) -> None:
         self.kind = kind
         self.alive = True
+        self._plan = plan
+        self._limits = replace(limits, wall_seconds=_START_SECONDS)
         self._nested = nested
         self._scratch = Folder()
         self._folder = self._scratch.path
         self._place = self._folder / "run"
         try:
             self._start(plan, hash_seed, limits, nested)
-            self._meet(plan, replace(limits, wall_seconds=_START_SECONDS))
+        except BaseException:
+            self.close()
+            raise
+
+    def meet(self) -> None:
+        """Wait until it is ready. Raises `Refused` when it cannot be had here; it has ended then."""
+        try:
+            self._meet(self._plan, self._limits)
         except BaseException:
             self.close()
             raise
@@ -242,7 +250,7 @@ class Zygote:
         }
 
     def hang_up(self) -> None:
-        """Let the run that is going on end now, for whoever waits for it in another thread: `run` then raises `Refused`."""
+        """Let the start or the run that is going on end now: who waits for it in another thread gets `Refused`."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
 

@@ -232,9 +232,9 @@ class Probe:
         pytest's own hook for passing assertions is of no use here: it computes the repr of every operand, which takes long
         and runs code that the test did not ask for.
         """
-        tree = self._explainer.tree(self.test)
         passed = {node for node, case in self.cases.items() if case["outcome"] == "passed"}
         held = {line for line, nodes in self._watch.labels(self.test).items() if not passed.isdisjoint(nodes)}
+        tree = self._explainer.tree(self.test) if held else None
         claims = asserts.claims(tree) if tree else []
         return sorted({c.node.lineno for c in claims if any(n in held for n in range(c.first, c.last + 1))})
 
@@ -250,6 +250,8 @@ class Probe:
         )
 
     def _coverage(self) -> dict[str, Any] | None:
+        if isinstance(self._watch, lines.Unwatched):
+            return None
         try:
             return self._watch.measure(lines.Body(self.target, *self.range))
         except Exception:  # a file that is gone or does not parse, a coverage.py that a test has stopped

@@ -178,9 +178,18 @@ def trial() -> NoReturn:
                 file.write("x")
             alone = [name for name in os.listdir("/proc") if name.isdigit()] == ["1", "2"]
             linux.drop_privilege()
-            os._exit(7 if alone else 1)
+            os._exit(7 if alone and not _may_write("/etc/tcrew-mark") else 1)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         room.kill()
         room.leave()
         rooms.prepare()
     os._exit(status)
+
+
+def _may_write(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    except OSError:
+        return False
+    os.unlink(path)
+    return True

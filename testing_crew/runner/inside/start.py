@@ -6,6 +6,7 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ def main() -> None:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     with open(os.environ.pop(VARIABLE), encoding="utf-8") as file:
         settings = json.load(file)
+    gc.disable()  # until all is imported, which makes little garbage
     linux.set_readable(False)
     hear_interrupts()
     control = socket.socket(fileno=settings["control"])

@@ -94,7 +94,8 @@ class _Zygote:
         if self.level == "limits":
             linux.adopt_orphans()
         _import(_EARLY)
-        send(self.control, _self_portrait())
+        gc.enable()
+        send(self.control, {})
         order = self._fork_run()  # a sample
         if order is not None:
             return order
@@ -103,7 +104,6 @@ class _Zygote:
             os._exit(0)
         _import(message["modules"])
         _rehearse()
-        gc.collect()
         gc.freeze()  # what the parent holds is not looked at, and so not copied, in the children
         send(self.control, _self_portrait())
         while order is None:
@@ -182,15 +182,14 @@ def _rehearse() -> None:
 
 def _self_portrait() -> dict[str, Any]:
     """What the other side must know: whether forking is safe here, and which modules a target cannot bring its own of."""
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    real: dict[str | None, str] = {
+        file: os.path.realpath(file) for file in set(files.values()) if isinstance(file, str)
+    }
     return {
         "threads": max(threading.active_count(), len(os.listdir("/proc/self/task"))),
-        "modules": {
-            name: os.path.realpath(getattr(module, "__file__", None) or "")
-            for name, module in list(sys.modules.items())
-            if "." not in name
-        },
-        "files": sorted({os.path.realpath(file) for file in files if isinstance(file, str)}),
+        "modules": {name: real.get(file, os.getcwd()) for name, file in files.items() if "." not in name},
+        "files": sorted(set(real.values())),
     }
 
 

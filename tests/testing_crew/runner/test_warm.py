@@ -338,6 +338,30 @@ def test_closing_leaves_nothing(project: Project, tmp_path: Path, monkeypatch: p
     assert runner.run(project.code(), GOOD).passed  # it can still be used; what it starts then ends at once
 
 
+def test_a_further_process_is_prepared_only_where_it_pays(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    plan = plan_text(project.code(), GOOD)
+    with Runner(Limits(wall_seconds=60), workers=2) as runner:
+        runner.prepare(plan)
+        runner.prepare(plan)
+        assert not runner.starts_at_once(plan)
+        with ThreadPoolExecutor(2) as pool:  # both wait for the one that starts
+            assert all(done.run.warm for done in pool.map(runner.execute, [plan, plan]))
+        assert runner.starts_at_once(plan)
+        assert len(os.listdir(tmp_path / "own")) == 1
+        runner.prepare(plan, work=0.001)
+        runner.prepare(plan, work=3600)
+        runner.prepare(plan, work=3600)
+        runner.prepare(plan, hash_seed=1)  # in the middle of which all is closed
+    assert os.listdir(tmp_path / "own") == []
+    assert _prepared(os.getpid()) == []
+    runner.prepare(plan)
+    assert os.listdir(tmp_path / "own") == []
+
+
 def test_a_forked_process_runs_cold(project: Project, ready: Runner) -> None:
     assert ready.run(project.code(), GOOD).warm
     child = os.fork()
