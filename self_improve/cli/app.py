@@ -101,6 +101,35 @@ def check(
 
 
 @app.command()
+def train(
+    stage: Annotated[str, typer.Argument(help="a (how tests are written), b (real repositories) or c (your traces).")],
+    base: Annotated[
+        str, typer.Option(help="smollm2, embedded, a folder of weights, or ORG/NAME on the hub.")
+    ] = "smollm2",
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="ADAPTER", help="Where to start; the newest of the stage before.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="A source of rows, KIND:PATH_OR_NAME; may be given more than once.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A recipe in place of the one that ships.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One key of the recipe.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="As many steps as fit into this.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where such a run is there already.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Measure and say what it would take; train nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train an adapter: rows and a base in, an adapter with its lineage out. Resumable. Exit code 0: done; 130: stopped."""
+    from self_improve.cli.train import run_stage
+
+    code = run_stage(stage, base, start, data or [], config, override or [], minutes, resume, fresh, plan, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def models(as_json: Json = False) -> None:
     """List the model tags that can be used now."""
     from self_improve.cli.models import list_models

@@ -1,0 +1,134 @@
+"""What a stage leaves behind: an adapter in a folder of its own, with ``training.json`` beside it, and how one is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from finetune.bases import Base, digest
+from testing_crew.errors import UserMistake
+from trace_logger.records import Record
+from trace_logger.workspace import workspace
+
+WEIGHTS, SHAPE, NOTE = "adapter_model.safetensors", "adapter_config.json", "training.json"
+
+
+class Point(Record):
+    """One point of a training curve; losses are means over completion tokens, None where they were not taken."""
+
+    step: int
+    train: float | None = None
+    dev: float | None = None
+
+
+class Adapter(Record):
+    """The lineage of one adapter: what it was trained from, on what, how, and what came of it. Kept as ``training.json``.
+
+    ``dev_loss_before`` is that of the start (the base, or the adapter of the stage before); ``ended`` says why training
+    ended. Hashes are sha256.
+    """
+
+    name: str
+    stage: str
+    base: str
+    base_sha256: str
+    started_from: str | None = None
+    started_from_sha256: str | None = None
+    prompt_version: int
+    sha256: str
+    data: dict[str, Any]
+    recipe: dict[str, Any]
+    code_sha256: str
+    versions: dict[str, str]
+    hardware: str
+    trainable_parameters: int
+    steps: int
+    tokens: int
+    seconds: float
+    evaluation_seconds: float
+    ended: str
+    dev_loss_before: float | None
+    dev_loss: float | None
+    curve: tuple[Point, ...] = ()
+    created_at: str = Field(default="")
+
+
+def adapters() -> Path:
+    """The folder of the workspace that holds a folder for each training run."""
+    return workspace() / "adapters"
+
+
+def weights_of(path: Path) -> Path:
+    """The PEFT folder that ``path`` names: itself, or ``adapter/`` in a run's folder. Raises UserMistake when there is none."""
+    if not path.exists() and (adapters() / path).exists():
+        path = adapters() / path
+    for folder in (path, path / "adapter"):
+        if (folder / SHAPE).is_file():
+            if not (folder / WEIGHTS).is_file():
+                raise UserMistake(
+                    f"{folder} has no {WEIGHTS}", hint="the adapter is not whole: train or fetch it again"
+                )
+            return folder.resolve()
+    there = ", ".join(sorted(p.parent.name for p in adapters().glob(f"*/{NOTE}"))) or "none yet"
+    raise UserMistake(f"there is no adapter at {path}", hint=f"adapters of the workspace: {there}")
+
+
+def lineage(folder: Path) -> Adapter | None:
+    """What is noted of the adapter in ``folder``; None for one that was made elsewhere. Raises UserMistake for a broken note."""
+    for note in (folder / NOTE, folder.parent / NOTE):
+        if note.is_file():
+            try:
+                return Adapter.model_validate_json(note.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, ValidationError) as error:
+                raise UserMistake(f"{note} cannot be read: {str(error).splitlines()[0]}") from None
+    return None
+
+
+def must_fit(folder: Path, base: Base) -> Adapter | None:
+    """The lineage of the adapter in ``folder``. Raises UserMistake where it was trained on another base than ``base``."""
+    noted = lineage(folder)
+    if noted is not None and base.sha256 and noted.base_sha256 and noted.base_sha256 != base.sha256:
+        raise UserMistake(
+            f"the adapter {noted.name} was trained on {noted.base} ({noted.base_sha256[:12]}), not on {base.name} "
+            f"({base.sha256[:12]})",
+            hint=f"--base {noted.base}, or another adapter with --from",
+        )
+    return noted
+
+
+def newest(stage: str, base: Base) -> Path | None:
+    """The newest finished adapter of ``stage`` on ``base`` in the workspace."""
+    found = [(note, lineage(note.parent)) for note in adapters().glob(f"*/{NOTE}")]
+    fitting = [
+        (noted.created_at, note.parent / "adapter")
+        for note, noted in found
+        if noted is not None and noted.stage == stage and noted.base_sha256 == base.sha256
+    ]
+    return max(fitting)[1] if fitting else None
+
+
+def open_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with the adapter in ``folder`` over it, to be trained on. Raises UserMistake where it cannot be."""
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+    except Exception as error:  # safetensors, json and PEFT each raise their own
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = "is for another base" if "size mismatch" in str(error) else "cannot be read"
+        raise UserMistake(f"the adapter in {folder} {what}: {first}", hint="name another with --from") from None
+
+
+def noted(folder: Path) -> str:
+    """The sha256 of an adapter's weights."""
+    return digest(folder / WEIGHTS)
+
+
+def write_note(adapter: Adapter, folder: Path) -> None:
+    """Write ``training.json``, whole or not at all."""
+    temporary = folder / f".{NOTE}"
+    temporary.write_text(json.dumps(adapter.model_dump(), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / NOTE)

@@ -1,0 +1,136 @@
+"""What a stage is going to take, measured on a few batches before it starts."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from typing import Any
+
+from pydantic import BaseModel
+
+from finetune.recipe import Recipe
+from finetune.runs import Run
+from testing_crew.errors import UserMistake
+
+PLAN = "plan.json"
+_SPARE_BYTES = 200 * 2**20
+
+
+class Plan(BaseModel):
+    """What a run is going to do. Times are seconds, memory is bytes, both from a few measured batches."""
+
+    rows: int
+    dev_rows: int
+    tokens: int
+    steps: int
+    tokens_per_second: float
+    seconds: float
+    memory: int
+    weights: str
+
+
+def plan(run: Run, trainer: Any) -> Plan:
+    """Measure a few batches and say what the whole will take; with ``minutes``, as many steps as fit."""
+    recipe, lengths = run.recipe, trainer.lengths
+    rate, memory = _measure(trainer)
+    whole = all_steps(recipe.model_copy(update={"max_steps": None, "epochs": 1.0}), lengths["train"])
+    per_step = sum(lengths["train"]) / whole / rate
+    dev = recipe.evaluations * sum(lengths["dev"]) / rate / 3  # without its backward half
+    steps = all_steps(recipe, lengths["train"])
+    if run.minutes is not None:
+        steps = max(1, min(steps, int((run.minutes * 60 * 0.95 - dev) / per_step)))
+    four_bit, sixteen = precision(recipe)
+    weights = "4-bit NF4, computed in 16" if four_bit else "16-bit" if sixteen else "32-bit"
+    return Plan(
+        rows=len(lengths["train"]),
+        dev_rows=len(lengths["dev"]),
+        tokens=sum(lengths["train"]),
+        steps=steps,
+        tokens_per_second=rate,
+        seconds=steps * per_step + dev,
+        memory=memory,
+        weights=weights if has_cuda() else f"{weights} (no CUDA device, so not in 4)",
+    )
+
+
+def _measure(trainer: Any) -> tuple[float, int]:
+    """Tokens a second and peak bytes over a few batches; the weights stay as they are."""
+    loader = trainer.get_train_dataloader()
+    longest = max(range(len(loader.dataset)), key=lambda n: len(loader.dataset[n]["input_ids"]))
+    batches = [*itertools.islice(loader, 3), trainer.data_collator([loader.dataset[longest]])]
+    spent, seen = 0.0, 0
+    for number, batch in enumerate(batches):
+        inputs = trainer._prepare_inputs(batch)
+        began = time.monotonic()
+        with trainer.accelerator.autocast():
+            loss = trainer.model(**inputs, fused_lm_head=True).loss
+        loss.backward()
+        if number:  # the first warms up
+            spent, seen = (
+                spent + time.monotonic() - began,
+                seen
+                + int(inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel()),
+            )
+    trainer.model.zero_grad(set_to_none=True)
+    return seen / max(spent, 1e-9), _memory()
+
+
+def agreed(planned: Plan) -> Plan:
+    """The first process's plan, in all of them."""
+    from accelerate.utils import broadcast_object_list
+
+    said = [planned.model_dump()]
+    broadcast_object_list(said)
+    return Plan.model_validate(said[0])
+
+
+def _memory() -> int:
+    import resource
+    import sys
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def all_steps(recipe: Recipe, lengths: list[int]) -> int:
+    """How many steps the recipe asks for, over rows of these lengths."""
+    from finetune.trainer import LengthBatches
+
+    batches = len(LengthBatches(lengths, recipe.micro_tokens, recipe.seed, recipe.accumulation))
+    steps = max(1, int(batches / recipe.accumulation * recipe.epochs))
+    return min(steps, recipe.max_steps or steps)
+
+
+def must_have_room(run: Run, trainer: Any) -> None:
+    """Three checkpoints may lie side by side for a moment: the best, the last, and the next (weights, two moments)."""
+    trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    needed = 3 * trained * 12 + _SPARE_BYTES
+    free = shutil.disk_usage(run.folder).free
+    if free < needed:
+        raise UserMistake(
+            f"{run.folder} has {free / 2**20:.0f} MiB free, and training needs {needed / 2**20:.0f}",
+            hint="make room, or set TESTING_CREW_HOME to another disk",
+        )
+
+
+def has_cuda() -> bool:
+    """Whether there is a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def precision(recipe: Recipe) -> tuple[bool, bool]:
+    """Whether the base is loaded in 4 bits, and whether it computes in 16."""
+    cuda = has_cuda()
+    if recipe.four_bit == "yes" and not cuda:
+        raise UserMistake(
+            "4-bit weights need a CUDA device", hint="--set four_bit=auto takes 16 or 32 bits where there is none"
+        )
+    four_bit = recipe.four_bit == "yes" or (recipe.four_bit == "auto" and cuda)
+    return four_bit, recipe.precision == "bfloat16" or (recipe.precision == "auto" and cuda)

@@ -1,0 +1,105 @@
+"""A stage's recipe: what ``finetune/configs/{a,b,c}.toml`` hold, and ``--set key=value`` overrides."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tomlkit.exceptions import TOMLKitError
+
+from finetune.data.build import DataRecipe
+from testing_crew.errors import ConfigError
+
+Stage = Literal["a", "b", "c"]
+STAGES: tuple[Stage, ...] = ("a", "b", "c")
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class LoraRecipe(BaseModel):
+    """The adapter's shape (https://arxiv.org/abs/2106.09685): rank, scale, dropout, and the layers that get one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0.0, lt=1.0)
+    targets: tuple[str, ...] = PROJECTIONS
+
+
+class Recipe(BaseModel):
+    """One stage of training. Lengths are tokens; the learning rate is per step of ``accumulation`` batches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: Stage
+    data: DataRecipe
+    lora: LoraRecipe = LoraRecipe()
+    learning_rate: float = Field(default=2e-4, gt=0.0)
+    warmup: float = Field(default=0.03, ge=0.0, le=1.0, description="share of the steps")
+    epochs: float = Field(default=1.0, gt=0.0)
+    max_steps: int | None = Field(default=None, ge=1)
+    micro_tokens: int = Field(default=2048, ge=64, description="tokens of one batch once padded")
+    accumulation: int = Field(default=4, ge=1, description="batches of one step")
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    packing: bool = False
+    gradient_checkpointing: bool = False
+    four_bit: Literal["auto", "yes", "no"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    evaluations: int = Field(default=8, ge=1, description="how often the dev loss is taken, and a checkpoint kept")
+    patience: int = Field(default=3, ge=1, description="evaluations without a better dev loss before training stops")
+    seed: int = 0
+
+
+def shipped(stage: str) -> Path:
+    """The recipe of ``stage`` that ships with the package."""
+    return Path(__file__).parent / "configs" / f"{stage}.toml"
+
+
+def read_recipe(file: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe and lay ``key=value`` overrides over it (dotted keys, values as in TOML, a bare word is a text).
+
+    Raises ConfigError for a file that cannot be read, an unknown key, or a value that does not fit.
+    """
+    try:
+        values: dict[str, Any] = tomlkit.parse(file.read_text(encoding="utf-8")).unwrap()
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ConfigError(f"{file} cannot be read as a recipe: {error}") from None
+    for pair in overrides or []:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair}: it has no value", hint="--set learning_rate=1e-4")
+        *tables, last = key.strip().split(".")
+        place = values
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[last] = _value(text.strip())
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _told(file, error) from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except TOMLKitError:
+        return text
+
+
+def _told(file: Path, error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = [
+            *Recipe.model_fields,
+            *(f"data.{k}" for k in DataRecipe.model_fields),
+            *(f"lora.{k}" for k in LoraRecipe.model_fields),
+        ]
+        near = difflib.get_close_matches(key, known, 1)
+        return ConfigError(
+            f"{file}: a recipe has no {key}", hint=f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"
+        )
+    return ConfigError(f"{file}: {key} = {first['input']!r}: {first['msg']}")

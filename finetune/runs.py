@@ -1,0 +1,130 @@
+"""A stage made ready: its base, the adapter it starts from, its rows, and the folder that it will leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.adapters import adapters, must_fit, newest, noted, weights_of
+from finetune.bases import Base, find_base, load_tokenizer
+from finetune.data.build import DataSet, build
+from finetune.data.rows import Row
+from finetune.recipe import Recipe
+from testing_crew.errors import UserMistake
+from trace_logger.workspace import workspace
+
+Tell = Callable[[dict[str, Any]], None]
+BEFORE = {"a": None, "b": "a", "c": "b"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stage that is ready to be trained: its recipe, base, start and rows, and the folder that it will leave."""
+
+    recipe: Recipe
+    base: Base
+    start: Path | None
+    data: DataSet
+    tokenizer: Any
+    folder: Path
+    minutes: float | None = None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The last whole checkpoint of this run."""
+        return last_checkpoint(self.folder / "checkpoints")
+
+
+def open_run(
+    recipe: Recipe,
+    base_name: str,
+    start: str | None = None,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    fresh: bool = False,
+    tell: Tell | None = None,
+) -> Run:
+    """Find the base, the adapter to start from and the rows. ``start`` is a path, ``none``, or None for the stage before.
+
+    Raises UserMistake for whatever of it is missing, and for an unfinished run of the same inputs unless ``resume`` (go on)
+    or ``fresh`` (begin anew) says what is to become of it.
+    """
+    from accelerate import PartialState
+
+    base = find_base(base_name)
+    tokenizer = load_tokenizer(base)
+    begin = _start(recipe.stage, base, start)
+    with PartialState().main_process_first():
+        data = build(recipe.data, tokenizer, workspace(), _reading(tell))
+    if not data.dev:
+        raise UserMistake(
+            "no row is left for dev, by which training is judged", hint="give more rows, or raise data.dev_share"
+        )
+    inputs = [recipe.model_dump(), base.sha256 or base.source, noted(begin) if begin else None, data.folder.name]
+    mark = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    name = f"{Path(base.name).name}-{recipe.stage}-{mark}"
+    run = Run(recipe, base, begin, data, tokenizer, adapters() / name, minutes)
+    if fresh:
+        shutil.rmtree(run.folder, ignore_errors=True)
+    elif (run.folder / "training.json").is_file():
+        raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
+    elif run.checkpoint and not resume:
+        raise UserMistake(
+            f"an unfinished run of the same inputs is there: {run.checkpoint}",
+            hint="--resume goes on, --fresh begins anew",
+        )
+    return run
+
+
+def _reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:
+    if tell is None:
+        return None
+    return lambda what, done, of: tell({"event": "data", "what": what, "done": done, "of": of})
+
+
+def _start(stage: str, base: Base, wanted: str | None) -> Path | None:
+    before = BEFORE[stage]
+    if wanted == "none" or (wanted is None and before is None):
+        return None
+    if wanted is None:
+        found = newest(str(before), base)
+        if found is None:
+            raise UserMistake(
+                f"stage {stage} starts from an adapter of stage {before} on {base.name}, and there is none",
+                hint=f"testing-crew train {before} --base {base.name}; or --from ADAPTER; or --from none",
+            )
+        return found
+    folder = weights_of(Path(wanted).expanduser())
+    earlier = must_fit(folder, base)
+    if stage == "c" and earlier is not None and earlier.stage == "c":
+        raise UserMistake(
+            f"{earlier.name} is of stage c, which is never trained on further: a round starts from the base and b",
+            hint="--from an adapter of stage b (or a)",
+        )
+    return folder
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in ``folder`` that was written to its end: Trainer writes its state last."""
+    for found in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True):
+        try:
+            json.loads((found / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            continue
+        return found
+    return None
+
+
+def encode(row: Row, tokenizer: Any) -> dict[str, list[int]]:
+    """Token ids of one row, and its labels: -100 on the prompt, so that only the completion and its end are learnt."""
+    prompt = tokenizer(row.prompt)["input_ids"]
+    if prompt and prompt[-1] == tokenizer.eos_token_id:  # a tokenizer that ends every text by itself
+        prompt = prompt[:-1]
+    answer = [*tokenizer(row.completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}

@@ -1,0 +1,213 @@
+"""One stage of training: rows and a base in, an adapter out. Planned before it starts, resumable, bounded in time.
+
+run = open_run(read_recipe(shipped("a")), "smollm2")
+adapter = train(run, tell=print)
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
+from finetune.bases import load_model
+from finetune.plan import PLAN, Plan, agreed, has_cuda, must_have_room, plan, precision
+from finetune.recipe import Recipe
+from finetune.runs import Run, Tell, encode, open_run
+from testing_crew.errors import UserMistake
+from testing_crew.prompt import PROMPT_VERSION
+from trace_logger.records import utc_now
+
+__all__ = ["open_run", "train"]
+
+
+def make_trainer(run: Run, tell: Tell) -> Any:
+    """TRL's trainer over the run's rows and its model with the adapter; `fix_steps` says how far it is to go."""
+    from datasets import Dataset
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from transformers import set_seed
+    from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
+    from trl import SFTConfig
+
+    from finetune.callbacks import Watch
+    from finetune.trainer import StageTrainer
+
+    recipe = run.recipe
+    four_bit, sixteen = precision(recipe)
+    set_seed(recipe.seed)
+    model = load_model(
+        run.base, four_bit=four_bit, dtype="bfloat16" if sixteen and not four_bit and has_cuda() else "float32"
+    )
+    if four_bit:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
+    if run.start:
+        model = open_adapter(model, run.start)
+    else:
+        lora = recipe.lora
+        shape = LoraConfig(
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=list(lora.targets),
+            task_type="CAUSAL_LM",
+        )
+        try:
+            model = get_peft_model(model, shape)
+        except ValueError as error:  # layers of other names
+            raise UserMistake(f"no adapter fits {run.base.name}: {error}", hint="--set 'lora.targets=[...]'") from None
+    sets = {"train": run.data.train, "dev": run.data.dev}
+    encoded = {name: [encode(row, run.tokenizer) for row in rows] for name, rows in sets.items()}
+    lengths = {name: [len(row["input_ids"]) for row in rows] for name, rows in encoded.items()}
+    arguments = SFTConfig(
+        output_dir=str(run.folder / "checkpoints"),
+        per_device_train_batch_size=1,  # our batches are counted in tokens
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        eval_strategy="steps",
+        eval_on_start=run.checkpoint is None,
+        save_strategy="steps",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not has_cuda(),
+        bf16=sixteen,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        packing=recipe.packing,
+        eval_packing=False,
+        max_length=recipe.data.max_tokens if recipe.packing else None,
+        dataloader_pin_memory=has_cuda(),
+        accelerator_config={"even_batches": False},
+        seed=recipe.seed,
+    )
+    trainer = StageTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(encoded["train"]),
+        eval_dataset=Dataset.from_list(encoded["dev"]),
+        processing_class=run.tokenizer,
+        callbacks=[EarlyStoppingCallback(recipe.patience), Watch(tell, run.minutes)],
+        micro_tokens=recipe.micro_tokens,
+        lengths=lengths,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def fix_steps(trainer: Any, recipe: Recipe, steps: int) -> None:
+    """Let ``trainer`` make ``steps`` steps, with a look at the dev loss and a checkpoint every so often."""
+    trainer.args.max_steps = steps
+    trainer.args.eval_steps = trainer.args.save_steps = max(1, steps // recipe.evaluations)
+
+
+def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Adapter | None:
+    """Train ``run`` to its end, from its last checkpoint where there is one; leaves the folder that `finetune.card` describes.
+
+    With ``plan_only`` it measures, writes the plan and returns None.
+
+    Raises UserMistake for what the person can mend (memory, disk), LossIsNotANumber, KeyboardInterrupt when it was stopped
+    (the checkpoint is kept and ``--resume`` goes on).
+    """
+    from transformers import set_seed
+
+    tell = tell or (lambda event: None)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _told(run):
+        kept = run.folder / PLAN
+        checkpoint = run.checkpoint
+        trainer = make_trainer(run, tell)
+        if checkpoint and kept.is_file():
+            planned = Plan.model_validate_json(kept.read_text())
+        else:
+            must_have_room(run, trainer)
+            planned = agreed(plan(run, trainer))
+            if trainer.is_world_process_zero():
+                kept.write_text(planned.model_dump_json(indent=2))
+        tell({"event": "plan", **planned.model_dump(), "folder": str(run.folder), "resumed": str(checkpoint or "")})
+        if plan_only:
+            return None
+        fix_steps(trainer, run.recipe, planned.steps)
+        set_seed(run.recipe.seed)
+        began = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        watch = next(c for c in trainer.callback_handler.callbacks if type(c).__name__ == "Watch")
+        if watch.interrupted:
+            raise KeyboardInterrupt
+        if trainer.is_world_process_zero():
+            _leave(run, trainer, planned, watch, time.monotonic() - began)
+        trainer.accelerator.wait_for_everyone()
+        left = lineage(run.folder)
+        assert left is not None
+        return left
+
+
+def _leave(run: Run, trainer: Any, planned: Plan, watch: Any, seconds: float) -> None:
+    """Put the best adapter, its lineage, the plot and the card into the run's folder; the checkpoints go."""
+    from finetune import card
+
+    folder = run.folder / "adapter"
+    temporary = run.folder / ".adapter"
+    shutil.rmtree(temporary, ignore_errors=True)
+    trainer.model.save_pretrained(str(temporary))
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    adapter = Adapter(
+        name=run.folder.name,
+        stage=run.recipe.stage,
+        base=run.base.name,
+        base_sha256=run.base.sha256,
+        started_from=str(run.start) if run.start else None,
+        started_from_sha256=noted(run.start) if run.start else None,
+        prompt_version=PROMPT_VERSION,
+        sha256=noted(folder),
+        data=run.data.manifest,
+        recipe=run.recipe.model_dump(mode="json"),
+        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        steps=trainer.state.global_step,
+        tokens=int(trainer._total_train_tokens),
+        seconds=round(seconds, 1),
+        evaluation_seconds=round(trainer.evaluation_seconds, 1),
+        ended=watch.ended or ("early" if trainer.state.global_step < planned.steps else "finished"),
+        **card.curve_of(trainer.state.log_history),
+        **card.circumstances(),
+        created_at=utc_now(),
+    )
+    card.leave(adapter, run.folder)
+    write_note(adapter, run.folder)
+    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    """What goes wrong for want of memory or disk, in a person's words."""
+    import errno
+
+    import torch
+
+    lower = f"--set micro_tokens={max(64, run.recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise UserMistake(
+            f"out of memory: {str(error).splitlines()[0] if str(error) else 'the system gave no more'}", hint=lower
+        ) from None
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        raise UserMistake(f"out of memory: {str(error).strip().splitlines()[0]}", hint=lower) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserMistake(
+            f"the disk is full: {run.folder}", hint="make room; --resume goes on from the last checkpoint"
+        ) from None

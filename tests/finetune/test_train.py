@@ -1,0 +1,256 @@
+"""A stage from end to end on the embedded base: it learns, it is resumed exactly, and what is wrong is told plainly."""
+
+import json
+import os
+import signal
+import sys
+import time
+from subprocess import PIPE
+
+import children
+import pytest
+
+from finetune.adapters import lineage, weights_of
+from finetune.recipe import read_recipe, shipped
+from finetune.runs import encode, open_run
+from finetune.train import train
+from testing_crew.errors import BackendUnavailable, ConfigError, UserMistake
+
+LIMIT = 600
+
+
+def recipe(rows_file, *more, stage="a"):
+    small = [
+        f"data.sources=['rows:{rows_file}']",
+        "data.max_tokens=900",
+        "data.dev_share=0.2",
+        "data.near_duplicates=1.0",
+        "micro_tokens=1024",
+        "accumulation=1",
+        "evaluations=2",
+        "learning_rate=2e-3",
+        "max_steps=8",
+        "epochs=4.0",
+        "patience=9",
+    ]
+    return read_recipe(shipped(stage), [*small, *more])
+
+
+def command(rows_file, *more, stage="a"):
+    options = recipe(rows_file).model_dump(mode="json")
+    keys = ["micro_tokens", "accumulation", "evaluations", "learning_rate", "max_steps", "patience", "epochs"]
+    sets = [f"{key}={options[key]}" for key in keys] + [
+        "data.max_tokens=900",
+        "data.dev_share=0.2",
+        "data.near_duplicates=1.0",
+    ]
+    arguments = [word for pair in sets for word in ("--set", pair)]
+    return [
+        *(
+            sys.executable,
+            "-m",
+            "self_improve.cli.app",
+            "train",
+            stage,
+            "--base",
+            "embedded",
+            "--data",
+            f"rows:{rows_file}",
+        ),
+        *arguments,
+        *more,
+    ]
+
+
+def told(arguments, code=2):
+    done = children.run(arguments, seconds=LIMIT)
+    assert done.returncode == code, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, rows_file):
+    """Stage A, once; a workspace with its adapter."""
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("TESTING_CREW_HOME")
+    os.environ["TESTING_CREW_HOME"] = str(home)
+    try:
+        run = open_run(recipe(rows_file), "embedded")
+        events = []
+        adapter = train(run, events.append)
+        yield home, run, adapter, events
+    finally:
+        os.environ.pop("TESTING_CREW_HOME")
+        if before is not None:
+            os.environ["TESTING_CREW_HOME"] = before
+
+
+def test_it_plans_first_and_the_dev_loss_falls(trained):
+    _, _, adapter, events = trained
+    assert [e["event"] for e in events if e["event"] in ("plan", "dev", "step")][:2] == ["plan", "dev"]
+    plan = next(e for e in events if e["event"] == "plan")
+    assert plan["steps"] == 8
+    assert plan["tokens_per_second"] > 0
+    assert plan["memory"] > 2**20
+    assert adapter.dev_loss < adapter.dev_loss_before
+    assert adapter.steps == 8
+
+
+def test_what_it_leaves(trained):
+    _, run, adapter, _ = trained
+    assert lineage(run.folder / "adapter") == adapter
+    assert (run.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert adapter.sha256 in (run.folder / "README.md").read_text()
+    assert adapter.stage == "a"
+    assert adapter.base == "embedded"
+    assert adapter.trainable_parameters == 454656
+    assert not (run.folder / "checkpoints").exists()
+    assert [p.step for p in adapter.curve if p.dev is not None] == [0, 4, 8]
+
+
+def test_labels_are_the_completion_and_its_end_alone(trained):
+    _, run, _, _ = trained
+    row = run.data.train[0]
+    made = encode(row, run.tokenizer)
+    learnt = [token for token in made["labels"] if token != -100]
+    assert run.tokenizer.decode(learnt) == row.completion + run.tokenizer.eos_token
+    assert run.tokenizer.decode(made["input_ids"]) == row.prompt + row.completion + run.tokenizer.eos_token
+
+
+def test_the_next_stage_starts_from_it(trained, rows_file):
+    _, run, adapter, _ = trained
+    after = open_run(recipe(rows_file, stage="b"), "embedded")
+    assert after.start == run.folder / "adapter"
+    second = train(after)
+    assert second.started_from_sha256 == adapter.sha256
+    # it goes on from the first: its loss before is where the other's ended, not the base's
+    assert abs(second.dev_loss_before - adapter.dev_loss) < 0.02
+    assert second.dev_loss <= second.dev_loss_before
+    third = open_run(recipe(rows_file, stage="c"), "embedded")
+    assert third.start == after.folder / "adapter"
+
+
+def test_a_finished_run_is_not_made_again_unasked(trained, rows_file):
+    with pytest.raises(UserMistake, match="finished") as error:
+        open_run(recipe(rows_file), "embedded")
+    assert "--fresh" in error.value.hint
+
+
+def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tmp_path):
+    """One Ctrl-C after a checkpoint and one kill, each taken up: the same curve and the same weights as in one go."""
+    _, _, whole, _ = trained
+    environment = {**os.environ, "TESTING_CREW_HOME": str(tmp_path)}
+    for number, how in enumerate((signal.SIGINT, signal.SIGKILL)):
+        arguments = command(rows_file, "--json", *(["--resume"] if number else []))
+        with children.started(arguments, env=environment, stdout=PIPE, stderr=PIPE) as child:
+            deadline = time.monotonic() + LIMIT
+            want = "adapters/*/checkpoints/checkpoint-*/trainer_state.json"
+            had = len(list(tmp_path.glob(want)))
+            while len(list(tmp_path.glob(want))) == had and child.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            child.send_signal(how)
+            _, said = children.ended(child, LIMIT)
+        if how == signal.SIGINT and child.returncode:
+            assert child.returncode == 130
+            assert "--resume" in said
+    done = children.run(command(rows_file, "--json", "--resume"), env=environment, seconds=LIMIT)
+    if done.returncode == 2:  # it was quicker than the signal
+        assert "finished" in done.stderr
+        found = json.loads(next(tmp_path.glob("adapters/*/training.json")).read_text())
+    else:
+        assert done.returncode == 0, done.stderr[-2000:]
+        found = json.loads(done.stdout)
+    assert found["dev_loss"] == pytest.approx(whole.dev_loss, abs=1e-4)
+    assert found["trainable_parameters"] == whole.trainable_parameters
+    assert found["steps"] == whole.steps
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "mend"),
+    [
+        (["--base", "nowhere/at/all"], "there is no base", "smollm2, embedded"),
+        (["--from", "nowhere"], "there is no adapter", "adapters of the workspace"),
+        (["--set", "learning_rat=1"], "no learning_rat", "learning_rate"),
+        (["--set", "lora.targets=['nothing']"], "no adapter fits", "lora.targets"),
+        (["--set", "four_bit=yes"], "4-bit", "four_bit=auto"),
+        (["--config", "/nowhere.toml"], "cannot be read as a recipe", ""),
+    ],
+)
+def test_mistakes_are_told_with_what_mends_them(rows_file, home, change, words, mend):
+    said = told(command(rows_file, *change)).stderr
+    assert words in said
+    assert mend in said
+
+
+def test_an_adapter_for_another_base_is_refused(trained, rows_file, tmp_path):
+    _, run, _, _ = trained
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    other = tmp_path / "other"
+    LlamaForCausalLM(
+        LlamaConfig(vocab_size=2048, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    ).save_pretrained(other)
+    AutoTokenizer.from_pretrained(run.base.source).save_pretrained(other)
+    with pytest.raises(UserMistake, match="was trained on embedded"):
+        open_run(recipe(rows_file, stage="b"), str(other), str(run.folder))
+    stray = tmp_path / "stray"  # one without a note: its shapes tell
+    import shutil
+
+    shutil.copytree(run.folder / "adapter", stray)
+    with pytest.raises(UserMistake, match="another base"):
+        train(open_run(recipe(rows_file, stage="b"), str(other), str(stray)))
+    (stray / "adapter_model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserMistake, match="cannot be read"):
+        train(open_run(recipe(rows_file, stage="b"), "embedded", str(stray)))
+
+
+def test_stage_c_never_goes_on_from_a_c(trained, rows_file):
+    _, run, adapter, _ = trained
+    note = run.folder / "training.json"
+    kept = note.read_text()
+    note.write_text(json.dumps({**adapter.model_dump(mode="json"), "stage": "c"}))
+    try:
+        with pytest.raises(UserMistake, match="never trained on further"):
+            open_run(recipe(rows_file, stage="c"), "embedded", str(run.folder))
+    finally:
+        note.write_text(kept)
+
+
+def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(rows_file, home):
+    # a rate at which everything overflows
+    done = told(command(rows_file, "--set", "learning_rate=1e30", "--set", "lora.r=4"))
+    assert "the loss is" in done.stderr
+    assert "learning_rate" in done.stderr
+    assert list(home.glob("adapters/*/checkpoints/checkpoint-*")) == [] or not list(
+        home.glob("adapters/*/training.json")
+    )
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    from finetune import bases
+    from testing_crew.backends import llama
+
+    monkeypatch.setattr(llama.metadata, "files", lambda name: None)
+    with pytest.raises(BackendUnavailable) as error:
+        bases.find_base("smollm2")
+    assert "testing-crew[smollm2]" in error.value.hint
+
+
+def test_recipes_ship_and_refuse_what_they_do_not_know(tmp_path):
+    rates = {stage: read_recipe(shipped(stage)).learning_rate for stage in "abc"}
+    assert rates == {"a": 2e-4, "b": 1e-4, "c": 5e-5}
+    assert read_recipe(shipped("a")).lora.targets[-1] == "down_proj"
+    broken = tmp_path / "x.toml"
+    broken.write_text("stage = 'a'\n[data]\nsources = ['traces']\nnonsense = 1\n")
+    with pytest.raises(ConfigError, match=r"data\.nonsense"):
+        read_recipe(broken)
+
+
+def test_weights_are_found_by_the_run_s_name_too(trained):
+    home, run, _, _ = trained
+    from pathlib import Path
+
+    assert weights_of(Path(run.folder.name)) == run.folder / "adapter"
+    assert home in run.folder.parents
