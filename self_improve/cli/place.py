@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -89,13 +90,13 @@ def _breaks_collection(plan: Plan, runner: Runner) -> str:
     return said if without in (0, _NOTHING_COLLECTED) else ""
 
 
-def _write(file: Path, data: bytes, mode: int = 0o644) -> None:
+def _write(file: Path, data: bytes) -> None:
     """Write the file in one step: it is there whole or not at all."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as temporary:
             temporary.write(data)
-        os.chmod(temporary.name, mode)
+        os.chmod(temporary.name, 0o644)
         os.replace(temporary.name, file)
     except OSError as error:
         raise UserMistake(f"cannot write {file}: {error.strerror}", hint="--out DIR writes elsewhere") from None
@@ -103,14 +104,25 @@ def _write(file: Path, data: bytes, mode: int = 0o644) -> None:
 
 @contextlib.contextmanager
 def _put_back(file: Path) -> Iterator[contextlib.ExitStack]:
-    """What was at ``file`` is there again at the end, however that comes, unless what is yielded is emptied."""
-    before = (file.read_bytes(), file.stat().st_mode & 0o777) if file.exists() else None
+    """What was at ``file`` is there again at the end, however that comes, unless what is yielded is emptied.
+
+    Meanwhile it lies beside it, so that a process that is killed loses nothing: the next one begins with putting it back.
+    """
+    kept = file.with_name(f".{file.name}.before")
+    try:
+        if kept.exists():
+            os.replace(kept, file)
+        if there := file.exists():
+            shutil.copy2(file, kept)
+    except OSError as error:
+        raise UserMistake(f"cannot write {kept}: {error.strerror}", hint="--out DIR writes elsewhere") from None
     new_folders = [folder for folder in file.parents if not folder.exists()]
     with contextlib.ExitStack() as undo:
         for folder in reversed(new_folders):
             undo.callback(_remove_empty, folder)
-        undo.callback(lambda: _write(file, *before) if before else file.unlink(missing_ok=True))
+        undo.callback(lambda: os.replace(kept, file) if there else file.unlink(missing_ok=True))
         yield undo
+    kept.unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import children
 import pytest
 
+from self_improve.cli import place
 from self_improve.cli.place import Tried, put
 from self_improve.cli.plan import plan
 from testing_crew.errors import UserMistake
@@ -111,6 +112,16 @@ def put_tests_of(target):
     (planned,), _ = plan([target], None, "tests", None, force=True)
     with Runner() as runner:
         return put(planned, claims_about("rates"), "# header\n", runner)
+
+
+def test_what_a_killed_process_had_put_aside_is_there_again(tmp_path):
+    file = tmp_path / "test_a.py"
+    file.write_text("untried")
+    (tmp_path / ".test_a.py.before").write_text("mine")
+    with place._put_back(file):
+        file.write_text("another")
+    assert file.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["test_a.py"]
 
 
 def test_a_suite_that_was_broken_before_is_no_reason(project):

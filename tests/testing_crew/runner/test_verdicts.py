@@ -119,13 +119,22 @@ def test_a_setting_that_pytest_refuses_is_an_error(project: Project, runner: Run
     assert "99" in run.log
 
 
-def test_the_projects_settings_hold_but_its_options_do_not(project: Project, runner: Runner) -> None:
-    project.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--no-such-option'\nusefixtures = ['mark']\n")
+def test_the_projects_settings_hold(project: Project, runner: Runner) -> None:
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\nusefixtures = ['mark']\n")
     fixture = "@pytest.fixture\ndef mark():\n    os.environ['MARK'] = '1'\n"
     run = runner.run(
         project.code(), IMPORT + fixture + "def test_a():\n    assert add(os.environ['MARK'], '') == '1'\n"
     )
     assert run.verdict == "passed", run.log
+
+
+def test_an_option_of_the_projects_that_pytest_does_not_know_ends_the_run_as_it_ends_the_projects_own(
+    project: Project, runner: Runner
+) -> None:
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--no-such-option'\n")
+    run = runner.run(project.code(), IMPORT + "def test_a():\n    assert add(1, 2) == 3\n")
+    assert run.verdict == "error"
+    assert "unrecognized arguments: --no-such-option" in run.log
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"cases": []}', '{"cases": 3}'])
