@@ -12,9 +12,15 @@ import pytest
 SECONDS = 300.0  # far above what a busy machine adds
 
 
+def _hear_interrupts() -> None:
+    """As in a terminal: where the tests themselves were started in the background, their children would not hear Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(command: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A process in a session of its own, which is killed at the end."""
+    options = {"preexec_fn": _hear_interrupts, **options} if os.name == "posix" else options
     with subprocess.Popen(command, text=True, start_new_session=True, **options) as child:
         try:
             yield child
