@@ -105,7 +105,7 @@ def measure(root: Path, pairs: int) -> tuple[dict[str, float], dict[str, Any]]:
         six_cold, six_warm = paired(lambda: _pytest(root, file="test_six.py"), lambda: one.execute(six, BARE), pairs)
         again, changed = paired(lambda: one.execute(plan, BARE), lambda: one.execute(plan, CHANGED), pairs)
         two.execute(plan, BARE)
-        two.prepare(plan, work=60)
+        two.prepare(plan, runs=10_000)
         _block(two, plan, 2)  # meanwhile the second worker starts
         alone, together = paired(lambda: _block(one, plan, 1), lambda: _block(two, plan, 2), max(pairs // 4, 5))
     middle = statistics.median

@@ -106,14 +106,16 @@ class Gate:
         reasons = tuple(reason for reason in reasons if reason not in settled)
         until = None if self.seconds is None else time.monotonic() + self.seconds
         raising = disabled(plan.code.source, plan.range)
+        hollow = None if _NOT_EXECUTED in doubts else raising
+        tricks = None if reasons else beside.submit(self._tricks, plan, hollow)
         steady = self._repeat(plan, until, tell, beside, cold)
-        looked = False
-        if not reasons:
-            reasons, looked = self._tricks(plan, None if _NOT_EXECUTED in doubts else raising)
         if not first.run.warm:
             steady()  # each run is a whole pytest of its own: no more of them at once
         fates = self._mutants(plan, first, until, tell)
         stability = steady()
+        looked = False
+        if tricks is not None:
+            reasons, looked = tricks.result()
         if stability.passed < stability.runs:
             only_cold = stability.passed == stability.runs - 1 and not stability.cold_passed
             reasons = (*reasons, "fails_cold" if only_cold else f"flaky:{stability.passed}/{stability.runs}")

@@ -67,13 +67,14 @@ def try_mutants(
     chosen = sample(found, len(found) if limit is None else limit, seed)
     ends = _ends(plan.code.source)
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
-    runner.prepare(plan, work=len(chosen) * baseline.run.duration)
     done = 0
 
     def fate(number: int, mutant: Mutant) -> tuple[Mutant, Fate | None]:
         nonlocal done
         if until is not None and number >= LEAST_MUTANTS and time.monotonic() > until:
             return mutant, None
+        if number == LEAST_MUTANTS:  # by now it is known how long a run takes
+            runner.prepare(plan, runs=len(chosen) - number)
         named = _fate(
             runner, plan, baseline, mutant, range(mutant.line, ends.get(mutant.line, mutant.line) + 1), seconds
         )

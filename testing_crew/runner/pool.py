@@ -27,6 +27,7 @@ class _Stock:
     starting: int = 0
     waiting: int = 0
     waited: float = 0.0  # seconds that runs wanted one in vain, since the last one was ready
+    run_seconds: float = 0.0  # of the last run
     refused: str = ""
     refused_at: float = 0.0
 
@@ -60,8 +61,10 @@ class Pool:
         try:
             zygote = taken or self._start(mould, make, self._lent)
             self._lent[id(zygote)] = zygote
+            began = time.monotonic()
             try:
                 yield zygote
+                self._stocks[mould].run_seconds = time.monotonic() - began
             except BaseException:
                 zygote.alive = False  # in the middle of something
                 raise
@@ -73,13 +76,13 @@ class Pool:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def prepare(self, mould: Hashable, make: _Make, work: float) -> None:
-        """Start one in the background where there is none, or where ``work`` seconds of runs to come pay for a further one."""
+    def prepare(self, mould: Hashable, make: _Make, runs: int) -> None:
+        """Start one in the background where there is none, or where as many ``runs`` to come pay for a further one."""
         if os.getpid() != self._owner:
             return
         with self._changed:
             stock = self._stocks[mould]
-            share = work / (stock.had + 1)  # of each, if there were one more
+            share = runs * stock.run_seconds / (stock.had + 1)  # of each, if there were one more
             wanted = not stock.had or (stock.had < self.workers and share > self._start_seconds)
             if self._closed or self._is_refused(stock) or not wanted:
                 return

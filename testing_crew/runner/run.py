@@ -122,10 +122,10 @@ class Runner:
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 
-    def prepare(self, plan: Plan, hash_seed: int = 0, work: float = 0.0) -> None:
-        """Start in the background what warm runs of ``plan`` need; more of it where ``work`` seconds of runs are to come."""
+    def prepare(self, plan: Plan, hash_seed: int = 0, runs: int = 1) -> None:
+        """Start in the background what so many warm ``runs`` of ``plan`` need."""
         if self.warm and not refusal(plan):
-            self._pool.prepare(mould(plan, hash_seed), lambda: self._zygote(plan, hash_seed), work)
+            self._pool.prepare(mould(plan, hash_seed), lambda: self._zygote(plan, hash_seed), runs)
 
     def starts_at_once(self, plan: Plan) -> bool:
         """Whether nothing has to be prepared any more for a run of ``plan``."""

@@ -352,9 +352,10 @@ def test_a_further_process_is_prepared_only_where_it_pays(
             assert all(done.run.warm for done in pool.map(runner.execute, [plan, plan]))
         assert runner.starts_at_once(plan)
         assert len(os.listdir(tmp_path / "own")) == 1
-        runner.prepare(plan, work=0.001)
-        runner.prepare(plan, work=3600)
-        runner.prepare(plan, work=3600)
+        runner.prepare(plan, runs=2)
+        assert len(os.listdir(tmp_path / "own")) == 1
+        runner.prepare(plan, runs=100_000)
+        runner.prepare(plan, runs=100_000)
         runner.prepare(plan, hash_seed=1)  # in the middle of which all is closed
     assert os.listdir(tmp_path / "own") == []
     assert _prepared(os.getpid()) == []
