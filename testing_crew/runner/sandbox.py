@@ -219,7 +219,7 @@ def _nests(kind: Kind) -> bool:
 
 def best_for_zygotes() -> tuple[Kind, bool]:
     """The sandbox that warm runs get, and whether it nests: one that does is worth more than a better known one."""
-    kind = next((kind for kind in KINDS if nests(kind)), None)
+    kind = next((kind for kind in KINDS if nests(kind) and kind in available()), None)
     return (kind, True) if kind else (available()[0], False)
 
 

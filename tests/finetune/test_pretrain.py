@@ -5,6 +5,7 @@ import multiprocessing
 import threading
 import time
 
+import children
 import pytest
 import torch
 from pydantic import ValidationError
@@ -108,5 +109,7 @@ def test_a_process_that_dies_while_it_makes_examples_is_an_error_at_once(tmp_pat
     threading.Thread(target=kill).start()
     with pytest.raises(UserMistake, match=r"was killed\n.*the same command again"):
         prepare(SMALL.model_copy(update={"examples": 10**6}), tmp_path)
+    for child in multiprocessing.active_children():  # they are told to end, and a busy machine takes a moment
+        child.join(children.SECONDS)
     assert not multiprocessing.active_children()
     assert list(tmp_path.iterdir()) == []

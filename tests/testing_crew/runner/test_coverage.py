@@ -194,5 +194,5 @@ def test_settings_are_found_in_the_project_only(tmp_path: Path) -> None:
     assert pytest_settings(inner, "8.0.0") is None
     (tmp_path / "src" / "pyproject.toml").write_text("[project]\n[tool.pytest]\n")
     assert pytest_settings(inner, "9.0.0") == tmp_path / "src" / "pyproject.toml"
-    assert top_of(tmp_path / "src", None, tmp_path / "tests" / "test_a.py") == tmp_path
-    assert top_of(Path("/usr"), None, tmp_path / "test_a.py") == tmp_path
+    assert top_of(tmp_path / "src", None, tmp_path / "tests" / "test_a.py", tmp_path / "src") == tmp_path
+    assert top_of(Path("/usr"), None, tmp_path / "test_a.py", Path("/usr")) == tmp_path
