@@ -8,12 +8,15 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from finetune.bases import Base, digest
+from finetune.bases import Base
+from testing_crew.backends.hf_files import WEIGHTS
+from testing_crew.backends.llama import sha256_of
+from testing_crew.backends.lora import PEFT
 from testing_crew.errors import UserMistake
 from trace_logger.records import Record
 from trace_logger.workspace import workspace
 
-WEIGHTS, SHAPE, NOTE = "adapter_model.safetensors", "adapter_config.json", "training.json"
+NOTE = "training.json"
 
 
 class Point(Record):
@@ -66,7 +69,7 @@ def weights_of(path: Path) -> Path:
     if not path.exists() and (adapters() / path).exists():
         path = adapters() / path
     for folder in (path, path / "adapter"):
-        if (folder / SHAPE).is_file():
+        if (folder / PEFT).is_file():
             if not (folder / WEIGHTS).is_file():
                 raise UserMistake(
                     f"{folder} has no {WEIGHTS}", hint="the adapter is not whole: train or fetch it again"
@@ -90,10 +93,10 @@ def lineage(folder: Path) -> Adapter | None:
 def must_fit(folder: Path, base: Base) -> Adapter | None:
     """The lineage of the adapter in ``folder``. Raises UserMistake where it was trained on another base than ``base``."""
     noted = lineage(folder)
-    if noted is not None and base.sha256 and noted.base_sha256 and noted.base_sha256 != base.sha256:
+    if noted is not None and not base.trained(noted.base, noted.base_sha256):
         raise UserMistake(
-            f"the adapter {noted.name} was trained on {noted.base} ({noted.base_sha256[:12]}), not on {base.name} "
-            f"({base.sha256[:12]})",
+            f"the adapter {noted.name} was trained on {noted.base} ({noted.base_sha256[:12] or 'no hash'}), not on "
+            f"{base.name} ({base.sha256[:12] or 'no hash'})",
             hint=f"--base {noted.base}, or another adapter with --from",
         )
     return noted
@@ -105,7 +108,7 @@ def newest(stage: str, base: Base) -> Path | None:
     fitting = [
         (noted.created_at, note.parent / "adapter")
         for note, noted in found
-        if noted is not None and noted.stage == stage and noted.base_sha256 == base.sha256
+        if noted is not None and noted.stage == stage and base.trained(noted.base, noted.base_sha256)
     ]
     return max(fitting)[1] if fitting else None
 
@@ -124,7 +127,7 @@ def open_adapter(model: Any, folder: Path) -> Any:
 
 def noted(folder: Path) -> str:
     """The sha256 of an adapter's weights."""
-    return digest(folder / WEIGHTS)
+    return sha256_of(folder / WEIGHTS)
 
 
 def write_note(adapter: Adapter, folder: Path) -> None:

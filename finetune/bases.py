@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testing_crew.backends.llama import embedded_file, model_file
+from testing_crew.backends.hf import nf4
+from testing_crew.backends.llama import embedded_file, model_file, sha256_of
 from testing_crew.backends.ref import ModelRef
 from testing_crew.errors import BackendUnavailable, UserMistake
 from trace_logger.workspace import workspace
@@ -30,6 +31,10 @@ class Base:
     sha256: str
     serves: str | None = None
 
+    def trained(self, base: str, sha256: str) -> bool:
+        """Whether what was trained on ``base`` with the weights ``sha256`` fits; where a hash is missing, the name decides."""
+        return self.sha256 == sha256 if self.sha256 and sha256 else self.name == base
+
     @property
     def is_folder(self) -> bool:
         """Whether the weights lie on this machine."""
@@ -45,7 +50,7 @@ def find_base(name: str) -> Base:
         return _smollm2()
     if name == "embedded":
         folder = embedded_file().parent
-        return Base(name, str(folder), digest(folder / "model.safetensors"), serves="embedded")
+        return Base(name, str(folder), sha256_of(folder / "model.safetensors"), serves="embedded")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _folder(folder.resolve())
@@ -63,27 +68,14 @@ def _folder(folder: Path) -> Base:
         raise UserMistake(
             f"{folder} holds no model", hint="a base has config.json, *.safetensors and its tokenizer in one folder"
         )
-    whole = hashlib.sha256("".join(digest(file) for file in weights).encode()).hexdigest()
-    return Base(str(folder), str(folder), digest(weights[0]) if len(weights) == 1 else whole)
-
-
-def digest(file: Path) -> str:
-    """The sha256 of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(opened)
-
-
-def _digest(opened: Any) -> str:  # Python 3.10
-    found = hashlib.sha256()
-    while chunk := opened.read(1 << 20):
-        found.update(chunk)
-    return found.hexdigest()
+    whole = hashlib.sha256("".join(sha256_of(file) for file in weights).encode()).hexdigest()
+    return Base(str(folder), str(folder), sha256_of(weights[0]) if len(weights) == 1 else whole)
 
 
 def _smollm2() -> Base:
     """Dequantised once into the workspace: an adapter trained on these weights fits the quantised file that is served."""
     gguf = model_file(ModelRef(kind="smollm2"))
-    sha256 = digest(gguf)
+    sha256 = sha256_of(gguf)
     folder = workspace() / "bases" / f"smollm2-{sha256[:_DIGITS]}"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -128,16 +120,11 @@ def load_tokenizer(base: Base) -> Any:
 def load_model(base: Base, *, four_bit: bool = False, dtype: str = "float32") -> Any:
     """The base's weights, frozen; in 4 bits (NF4, double quantisation) where asked."""
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM
 
     wanted: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if four_bit:
-        wanted["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
+        wanted["quantization_config"] = nf4()
         wanted["device_map"] = {"": torch.cuda.current_device()}
     return _had(base, lambda: AutoModelForCausalLM.from_pretrained(base.source, **wanted))
 

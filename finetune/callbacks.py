@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._before: Any = None
         self._began = time.monotonic()
         self._first_step = 0
-        self._tokens: list[tuple[float, float]] = []
+        self._tokens: deque[tuple[float, float]] = deque(maxlen=20)  # the last steps, which tell the speed of now
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._began, self._first_step = time.monotonic(), state.global_step
@@ -56,7 +57,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         elif "loss" in logs:
             now = time.monotonic()
             self._tokens.append((now, float(logs.get("num_tokens", 0))))
-            (then, fewer), total = self._tokens[max(0, len(self._tokens) - 20)], self._tokens[-1][1]
+            (then, fewer), total = self._tokens[0], self._tokens[-1][1]
             done = max(1, state.global_step - self._first_step)
             self.tell(
                 {

@@ -67,11 +67,8 @@ def _measure(trainer: Any) -> tuple[float, int]:
             loss = trainer.model(**inputs, fused_lm_head=True).loss
         loss.backward()
         if number:  # the first warms up
-            spent, seen = (
-                spent + time.monotonic() - began,
-                seen
-                + int(inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel()),
-            )
+            spent += time.monotonic() - began
+            seen += int(inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel())
     trainer.model.zero_grad(set_to_none=True)
     return seen / max(spent, 1e-9), _memory()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.adapters import adapters, must_fit, newest, noted, weights_of
+from finetune.adapters import NOTE, adapters, must_fit, newest, noted, weights_of
 from finetune.bases import Base, find_base, load_tokenizer
 from finetune.data.build import DataSet, build
 from finetune.data.rows import Row
@@ -72,7 +72,7 @@ def open_run(
     run = Run(recipe, base, begin, data, tokenizer, adapters() / name, minutes)
     if fresh:
         shutil.rmtree(run.folder, ignore_errors=True)
-    elif (run.folder / "training.json").is_file():
+    elif (run.folder / NOTE).is_file():
         raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
     elif run.checkpoint and not resume:
         raise UserMistake(

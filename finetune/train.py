@@ -24,7 +24,7 @@ from trace_logger.records import utc_now
 __all__ = ["open_run", "train"]
 
 
-def make_trainer(run: Run, tell: Tell) -> Any:
+def make_trainer(run: Run, watch: Any) -> Any:
     """TRL's trainer over the run's rows and its model with the adapter; `fix_steps` says how far it is to go."""
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
@@ -32,7 +32,6 @@ def make_trainer(run: Run, tell: Tell) -> Any:
     from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
     from trl import SFTConfig
 
-    from finetune.callbacks import Watch
     from finetune.trainer import StageTrainer
 
     recipe = run.recipe
@@ -96,7 +95,7 @@ def make_trainer(run: Run, tell: Tell) -> Any:
         train_dataset=Dataset.from_list(encoded["train"]),
         eval_dataset=Dataset.from_list(encoded["dev"]),
         processing_class=run.tokenizer,
-        callbacks=[EarlyStoppingCallback(recipe.patience), Watch(tell, run.minutes)],
+        callbacks=[EarlyStoppingCallback(recipe.patience), watch],
         micro_tokens=recipe.micro_tokens,
         lengths=lengths,
     )
@@ -120,12 +119,15 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
     """
     from transformers import set_seed
 
+    from finetune.callbacks import Watch
+
     tell = tell or (lambda event: None)
     run.folder.mkdir(parents=True, exist_ok=True)
     with _told(run):
         kept = run.folder / PLAN
         checkpoint = run.checkpoint
-        trainer = make_trainer(run, tell)
+        watch = Watch(tell, run.minutes)
+        trainer = make_trainer(run, watch)
         if checkpoint and kept.is_file():
             planned = Plan.model_validate_json(kept.read_text())
         else:
@@ -140,7 +142,6 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
         set_seed(run.recipe.seed)
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        watch = next(c for c in trainer.callback_handler.callbacks if type(c).__name__ == "Watch")
         if watch.interrupted:
             raise KeyboardInterrupt
         if trainer.is_world_process_zero():

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from testing_crew.errors import PromptTooLong
+
 MIN_ANSWER = 64  # tokens; with less room than this no test file fits, so the prompt counts as too long
 
 
@@ -64,6 +66,17 @@ class Completion(Settings):
     completion_tokens: int | None = None
     finish: Literal["stop", "length"]
     seconds: float
+
+
+def room_for_answer(tag: str, context: int, prompt_tokens: int, sampling: Sampling) -> int:
+    """How many tokens an answer may have. Raises PromptTooLong where they are too few for a test file."""
+    room = context - prompt_tokens
+    if room < min(sampling.max_tokens, MIN_ANSWER):
+        raise PromptTooLong(
+            f"the prompt has {prompt_tokens} tokens, and {tag} takes {context} with the answer",
+            hint="give it a smaller function or class, or use a model with a longer context",
+        )
+    return room
 
 
 class Backend(Protocol):

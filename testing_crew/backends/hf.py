@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from testing_crew.backends import hf_files, trained
-from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
+from testing_crew.backends.base import Completion, ModelConfig, Sampling, room_for_answer
 from testing_crew.backends.hf_files import EXTRA
 from testing_crew.backends.llama import cores
 from testing_crew.backends.ref import ModelRef
-from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong
+from testing_crew.errors import BackendUnavailable, GenerationFailed
 
 _LARGE = 4 << 30  # bytes of weights; on a CPU, larger models are held in 16 bits
 
@@ -49,6 +49,17 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+def nf4() -> Any:
+    """How weights are held in 4 bits, served or trained on: NF4 with double quantisation (https://arxiv.org/abs/2305.14314)."""
+    torch, transformers = _libraries()
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 class HFBackend:
@@ -89,16 +100,10 @@ class HFBackend:
 
     def _form(self) -> tuple[dict[str, Any], str]:
         """The settings that the weights are loaded with, and what they mean."""
-        torch, transformers = _libraries()
+        torch, _ = _libraries()
         if self._device == "cuda":
             if importlib.util.find_spec("bitsandbytes"):
-                nf4 = transformers.BitsAndBytesConfig(
-                    load_in_4bit=True,
-                    bnb_4bit_quant_type="nf4",
-                    bnb_4bit_use_double_quant=True,
-                    bnb_4bit_compute_dtype=torch.bfloat16,
-                )
-                return {"quantization_config": nf4, "device_map": {"": 0}}, "4-bit (NF4) on cuda"
+                return {"quantization_config": nf4(), "device_map": {"": 0}}, "4-bit (NF4) on cuda"
             return {"dtype": torch.bfloat16, "device_map": {"": 0}}, "16-bit on cuda (bitsandbytes is not installed)"
         torch.set_num_threads(cores())
         if self._files.size() > _LARGE:
@@ -160,12 +165,7 @@ class HFBackend:
             if self._model is None:
                 raise GenerationFailed(f"{self.tag} was closed")
             tokens = self.prompt_tokens(prompt)
-            room = self.context - len(tokens)
-            if room < min(sampling.max_tokens, MIN_ANSWER):
-                raise PromptTooLong(
-                    f"the prompt has {len(tokens)} tokens, and {self.tag} takes {self.context} with the answer",
-                    hint="give it a smaller function or class, or use a model with a longer context",
-                )
+            room = room_for_answer(self.tag, self.context, len(tokens), sampling)
             answer: list[int] = []
             finish = "length"
             try:

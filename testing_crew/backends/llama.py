@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from testing_crew.backends import lora, trained
-from testing_crew.backends.base import MIN_ANSWER, Completion, ModelConfig, Sampling
+from testing_crew.backends.base import Completion, ModelConfig, Sampling, room_for_answer
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef
-from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
+from testing_crew.errors import BackendUnavailable, GenerationFailed, UnknownModel
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
@@ -130,7 +130,8 @@ def _check(path: Path, mend: str) -> Header:
         raise BackendUnavailable(f"{path} cannot be read: {error.strerror}", hint=mend) from error
 
 
-def _digest(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, which may be larger than memory."""
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while chunk := opened.read(1 << 20):
@@ -170,7 +171,7 @@ class LlamaBackend:
     @functools.cached_property
     def revision(self) -> str:
         """The first twelve digits of the file's sha256, and of the adapter's after a ``+`` where there is one."""
-        return "+".join(_digest(file)[:12] for file in (self._path, self._adapter) if file)
+        return "+".join(sha256_of(file)[:12] for file in (self._path, self._adapter) if file)
 
     def _load(self, mend: str) -> Any:
         threads = cores()
@@ -245,12 +246,7 @@ class LlamaBackend:
         with self._lock:
             llama = self._open()
             tokens = self.prompt_tokens(prompt)
-            room = self.context - len(tokens)
-            if room < min(sampling.max_tokens, MIN_ANSWER):
-                raise PromptTooLong(
-                    f"the prompt has {len(tokens)} tokens, and {self.tag} takes {self.context} with the answer",
-                    hint="give it a smaller function or class, or use a model with a longer context",
-                )
+            room = room_for_answer(self.tag, self.context, len(tokens), sampling)
             answer, count, finish = b"", 0, "length"
             longest_stop = max((len(stop.encode()) for stop in sampling.stop), default=0)
             try:

@@ -10,7 +10,8 @@ from subprocess import PIPE
 import children
 import pytest
 
-from finetune.adapters import lineage, weights_of
+from finetune.adapters import lineage, must_fit, newest, weights_of
+from finetune.bases import find_base
 from finetune.recipe import read_recipe, shipped
 from finetune.runs import encode, open_run
 from finetune.train import train
@@ -204,6 +205,22 @@ def test_an_adapter_for_another_base_is_refused(trained, rows_file, tmp_path):
     (stray / "adapter_model.safetensors").write_bytes(b"no weights")
     with pytest.raises(UserMistake, match="cannot be read"):
         train(open_run(recipe(rows_file, stage="b"), "embedded", str(stray)))
+
+
+def test_without_hashes_the_name_says_which_base_an_adapter_is_for(trained):
+    """A base on the hub has no hash before it is fetched: one adapter must not be taken for that of every such base."""
+    _, run, adapter, _ = trained
+    note = run.folder / "training.json"
+    kept = note.read_text()
+    note.write_text(json.dumps({**adapter.model_dump(mode="json"), "base": "org/one", "base_sha256": ""}))
+    try:
+        assert newest("a", find_base("org/one")) == run.folder / "adapter"
+        assert must_fit(run.folder, find_base("org/one")).base == "org/one"
+        assert newest("a", find_base("org/other")) is None
+        with pytest.raises(UserMistake, match="not on org/other"):
+            must_fit(run.folder, find_base("org/other"))
+    finally:
+        note.write_text(kept)
 
 
 def test_stage_c_never_goes_on_from_a_c(trained, rows_file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune.data import plain
 from finetune.data.read import Spec
 from finetune.data.rows import Row
 from testing_crew.errors import UserMistake
@@ -18,6 +20,16 @@ Fits = Callable[[str, str], bool]
 
 class Dropped(Exception):
     """This record gives no row; the text says why, in the manifest's words."""
+
+
+def in_pytests_style(tests: str, tree: ast.Module) -> str:
+    """``tests``, whose syntax tree is ``tree``, out of unittest's style. Raises `Dropped` where that is not simple."""
+    if not plain.is_unittest(tree):
+        return tests
+    converted = plain.to_pytest(tests)
+    if converted is None:
+        raise Dropped("unittest that is not simple")
+    return converted
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from finetune.data import imports, plain, surgery
+from finetune.data import imports, surgery
 from finetune.data.rows import Row
-from finetune.data.sources import Dropped
+from finetune.data.sources import Dropped, in_pytests_style
 from testing_crew import code as code_under_test
 from testing_crew import prompt
 from trace_logger.fingerprints import code_hash
@@ -22,11 +22,7 @@ def solution_row(key: str, code: str, tests: str, licence: str) -> Row:
         raise Dropped("no function or class in the solution")
     if surgery.foreign(solution, ()) | surgery.foreign(tree, {MODULE}):
         raise Dropped("third-party imports")
-    if plain.is_unittest(tree):
-        converted = plain.to_pytest(tests)
-        if converted is None:
-            raise Dropped("unittest that is not simple")
-        tests = converted
+    tests = in_pytests_style(tests, tree)
     mended = imports.import_from(whole(tests), MODULE, solution)
     if mended is None or imports.undefined(mended):
         raise Dropped("tests that do not use the solution as it stands")

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from finetune.data import imports, plain, surgery
+from finetune.data import imports, surgery
 from finetune.data.read import Spec, read_table
 from finetune.data.rows import Row
-from finetune.data.sources import Context, Dropped, Source
+from finetune.data.sources import Context, Dropped, Source, in_pytests_style
 from finetune.data.sources.kodcode import text
 from testing_crew import code as code_under_test
 from testing_crew import prompt
@@ -67,16 +67,9 @@ def _rows(records: Iterator[dict[str, Any]], context: Context, units_only: bool)
             continue
         licence, group = text(record["licence"]), f"{record['repo'] or ''}:{module}"
         whole = prompt.generate(code_under_test.render(code, module, None))
+        shared: dict[str, Any] = {"source": "testgeneval", "kind": "generate", "group": group, "licence": licence}
         if not units_only and context.fits(whole, prepared):
-            yield Row(
-                id=key,
-                source="testgeneval",
-                kind="generate",
-                group=group,
-                prompt=whole,
-                completion=prepared,
-                licence=licence,
-            )
+            yield Row(id=key, prompt=whole, completion=prepared, **shared)
             continue
         for unit, names in by_unit(code, prepared, module).items():
             asked = prompt.generate(code_under_test.render(code, module, unit))
@@ -84,15 +77,7 @@ def _rows(records: Iterator[dict[str, Any]], context: Context, units_only: bool)
             if found is None:
                 context.drop("a unit that is longer than the window with one test")
                 continue
-            yield Row(
-                id=f"{key}#{unit}",
-                source="testgeneval",
-                kind="generate",
-                group=group,
-                prompt=asked,
-                completion=found,
-                licence=licence,
-            )
+            yield Row(id=f"{key}#{unit}", prompt=asked, completion=found, **shared)
 
 
 def prepare(code: str, tests: str, module: str, units: set[str] | None = None) -> str:
@@ -104,11 +89,7 @@ def prepare(code: str, tests: str, module: str, units: set[str] | None = None) -
     solution = surgery.parse(code)
     if tree is None or solution is None or not tests.strip() or not code.strip():
         raise Dropped("no full file")
-    if plain.is_unittest(tree):
-        converted = plain.to_pytest(tests)
-        if converted is None:
-            raise Dropped("unittest that is not simple")
-        tests = converted
+    tests = in_pytests_style(tests, tree)
     if units is None:
         units = {unit.name for unit in code_under_test.find_units(solution)}
     pointed = imports.point_at(tests, module, units)
