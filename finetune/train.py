@@ -14,9 +14,9 @@ from typing import Any
 
 from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
 from finetune.bases import load_model
-from finetune.plan import PLAN, Plan, agreed, has_cuda, must_have_room, plan, precision
+from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
 from finetune.recipe import Recipe
-from finetune.runs import Run, Tell, encode, open_run
+from finetune.runs import Run, Tell, encode, has_cuda, open_run
 from testing_crew.errors import UserMistake
 from testing_crew.prompt import PROMPT_VERSION
 from trace_logger.records import utc_now
@@ -86,6 +86,7 @@ def make_trainer(run: Run, watch: Any) -> Any:
         eval_packing=False,
         max_length=recipe.data.max_tokens if recipe.packing else None,
         dataloader_pin_memory=has_cuda(),
+        ddp_find_unused_parameters=False,
         accelerator_config={"even_batches": False},
         seed=recipe.seed,
     )

@@ -124,6 +124,9 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]
             del base.forward  # TRL's, which is set on the object; the class's own is under it
             score_completions(base)
 
+    def _send_telemetry(self) -> None:
+        """TRL would tell its makers of every run; nothing leaves the machine here."""
+
     def _get_dataloader(
         self, dataset: Any, description: str, *args: Any, is_training: bool = False, **more: Any
     ) -> Any:

@@ -1,38 +1,51 @@
 #!/usr/bin/env bash
 # Stages A, B and C, each from the one before, and the agent on what came of them. Can be stopped and started again.
 #
-#   runs/abc.sh [--base smollm2|embedded|ORG/NAME] [--minutes N] [--kodcode PATH] [--repositories ROWS.jsonl] [--smoke]
+#   runs/abc.sh [--base smollm2|embedded|ORG/NAME] [--minutes N] [--kodcode PATH] [--repositories ROWS.jsonl] [--writer MODEL]
+#               [--modules N] [--out FOLDER] [--set KEY=VALUE]… [--smoke]
 #
 # A: functions and their tests (KodCode's rows where given, and made-up ones). B: rows in TestGenEval's columns, from the tests of
-# real packages. C: the repairs that the agent itself made on code that it had not seen. --smoke takes every step in minutes and
+# real packages. C: the repairs that the agent itself made on code that it had not seen, with stage B's model or with --writer.
+# --minutes is for each stage. --smoke takes every step in minutes and
 # learns little. What it trains on is permissive: see the model card of each adapter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=PASSIVE
-crew=.venv/bin/testing-crew
-base=embedded minutes= kodcode= repositories= smoke=
+python=${PYTHON:-.venv/bin/python}
+crew="$python -m self_improve.cli.app"
+base=embedded minutes= kodcode= repositories= out= smoke= writer= modules=
+sets=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --base) base=$2; shift 2 ;;
     --minutes) minutes=$2; shift 2 ;;
     --kodcode) kodcode=$2; shift 2 ;;
     --repositories) repositories=$2; shift 2 ;;
+    --out) out=$2; shift 2 ;;
+    --writer) writer=$2; shift 2 ;;
+    --modules) modules=$2; shift 2 ;;
+    --set) sets+=(--set "$2"); shift 2 ;;
     --smoke) smoke=1; shift ;;
     *) echo "unknown: $1" >&2; exit 2 ;;
   esac
 done
-out=runs/out/abc-$(basename "$base")${smoke:+-smoke}
+out=${out:-runs/out/abc-$(basename "$base")${smoke:+-smoke}}
 mkdir -p "$out"
-export TESTING_CREW_HOME=$PWD/$out/home
-made=8000 modules=24 longest=1000
+out=$(cd "$out" && pwd)
+export TESTING_CREW_HOME=$out/home
+made=8000 longest=1000
 [ "$base" = embedded ] || longest=1500
-if [ -n "$smoke" ]; then made=60 modules=3; fi
+if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; fi
 
+# Permissively licensed packages whose source distributions carry tests; none of them is in our benchmarks.
+packages=(pydash==8.1.0 validators==0.36.0 wcwidth==0.9.4 pyrsistent==0.20.0 tomlkit==0.15.2 natsort==8.4.0 parse==1.22.4
+  deepmerge==4.0.0 hyperframe==6.1.0 dpath==2.2.0 ordered-set==4.1.0 schema==0.7.8 funcy==2.1 semver==3.1.2 werkzeug==3.1.9
+  sqlparse==0.6.1 w3lib==2.5.0 isodate==0.7.2 webcolors==25.10.0 itsdangerous==2.2.0 voluptuous==0.16.0 packaging==26.4
+  rfc3986==2.0.0)
+[ -z "$smoke" ] || packages=(installed:websocket-client)
 if [ -z "$repositories" ]; then
   repositories=$out/repositories.jsonl
-  # Permissively licensed packages whose source distributions carry their tests; none of them is in our benchmarks.
-  [ -s "$repositories" ] || .venv/bin/python -m finetune.data.packages ${smoke:+wcwidth} \
-    $([ -n "$smoke" ] || echo wcwidth sortedcontainers jmespath tabulate pyparsing) --out "$repositories"
+  [ -s "$repositories" ] || $python -m finetune.data.packages --sdists "${packages[@]}" --out "$repositories"
 fi
 
 stage() { # stage NAME SOURCE…
@@ -41,7 +54,7 @@ stage() { # stage NAME SOURCE…
   if ls "$TESTING_CREW_HOME"/adapters/*-"$name"-*/training.json >/dev/null 2>&1; then echo "== stage $name is there =="; return; fi
   echo "== stage $name: $* =="
   $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=$longest" --set data.dev_share=0.1 \
-    --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set max_steps=6 --set evaluations=2} "${more[@]}"
+    --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
 }
 
 more=()
@@ -49,18 +62,18 @@ stage a ${kodcode:+"kodcode:$kodcode"} "synthetic:$made"
 stage b "testgeneval:$repositories"
 
 code=$out/code
-[ -d "$code" ] || .venv/bin/python -m finetune.data.modules --count "$modules" --out "$code"
+[ -d "$code" ] || $python -m finetune.data.modules --count "${modules:-24}" --out "$code"
 adapter=$(ls -d "$TESTING_CREW_HOME"/adapters/*-b-*/adapter)
 if [ ! -e "$out/played" ]; then
   echo "== the agent works on code that it has not seen; its repairs are kept =="
-  $crew write "$code" --model "$adapter" --out "$out/tests" --force || true  # not all of it will be accepted
+  $crew write "$code" --model "${writer:-$adapter}" --out "$out/tests" --force || true  # not all of it will be accepted
   touch "$out/played"
 fi
 more=(--set "data.replay=[\"synthetic:$((made / 8))\"]")
 stage c traces
 
 echo "== what came of it =="
-.venv/bin/python - <<'PY'
+$python - <<'PY'
 import json, os, pathlib
 print("| stage | rows | steps | minutes | dev loss before | after |\n| --- | --- | --- | --- | --- | --- |")
 for note in sorted(pathlib.Path(os.environ["TESTING_CREW_HOME"]).glob("adapters/*/training.json"), key=lambda p: json.loads(p.read_text())["stage"]):

@@ -67,7 +67,11 @@ print(json.dumps({"loss": total / count}))
 
 def _last_line(arguments: list[str], given: str = "") -> Any:
     done = subprocess.run(
-        arguments, input=given, capture_output=True, text=True, env={**os.environ, "TOKENIZERS_PARALLELISM": "false"}
+        arguments,
+        input=given,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"},
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments[:6])} failed:\n{done.stderr[-2000:]}")

@@ -1,8 +1,8 @@
 """Rows in TestGenEval's columns from real packages: their modules, with the tests that their own authors wrote for these.
 
-    python -m finetune.data.packages --sdists FOLDER|FILE.tar.gz|NAME==VERSION… --out rows.jsonl
+    python -m finetune.data.packages --sdists FOLDER|FILE.tar.gz|NAME==VERSION|installed:NAME… --out rows.jsonl
 
-Only source distributions of permissive licences are read, and only tests that pass on their own, in the runner's sandbox with
+Only packages of permissive licences are read, and only tests that pass on their own, in the runner's sandbox with
 the package's code beside them, are kept: pure Python, no network, no files of the test suite. A name is fetched by pip, which
 runs the package's own build code to learn its metadata. Packages that are scored are refused.
 """
@@ -19,10 +19,12 @@ import sys
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.parser import Parser
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,22 @@ def read_sdist(path: Path) -> Package:
     if "PKG-INFO" not in files:
         raise UserMistake(f"{path} is no source distribution: it has no PKG-INFO")
     about = Parser().parsestr(files.pop("PKG-INFO").decode("utf-8", "replace"))
+    return _package(about, files, hashlib.sha256(data).hexdigest())
+
+
+def read_installed(name: str) -> Package:
+    """The package as it is installed here, where it carries its tests. Raises UserMistake as `read_sdist` does."""
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        raise UserMistake(f"there is no package {name} here", hint=f"pip install {name}") from None
+    python = [file for file in found.files or () if file.suffix == ".py" and file.parts[0] != ".."]
+    files = {file.as_posix(): file.read_binary() for file in python if Path(str(file.locate())).is_file()}
+    digest = hashlib.sha256(b"".join(name.encode() + files[name] for name in sorted(files))).hexdigest()
+    return _package(found.metadata, files, digest)
+
+
+def _package(about: Any, files: dict[str, bytes], digest: str) -> Package:
     name, version = re.sub(r"[-_.]+", "-", str(about["Name"])).lower(), str(about["Version"])
     if name in SCORED:
         raise UserMistake(f"{name} is scored by the benchmarks, so it is not trained on")
@@ -83,7 +101,7 @@ def read_sdist(path: Path) -> Package:
         raise UserMistake(f"{name}: its licence is not a permissive one that is known here: {licence or 'none said'}")
     texts = {file: _text(content) for file, content in files.items() if file.endswith(".py")}
     tests = {file: text for file, text in texts.items() if _is_test(Path(file))}
-    return Package(name, version, licence, hashlib.sha256(data).hexdigest(), _modules(texts, set(tests)), tests)
+    return Package(name, version, licence, digest, _modules(texts, set(tests)), tests)
 
 
 def _text(content: bytes) -> str:
@@ -202,16 +220,18 @@ def _row(package: Package, file: str, test_file: str, tests: str) -> dict[str, A
     }
 
 
-def fetch(wanted: Sequence[str], into: Path) -> Iterator[Path]:
-    """The source distributions of ``wanted``: files, folders of them, and what pip knows under a name. Raises UserMistake."""
+def fetch(wanted: Sequence[str], into: Path) -> Iterator[Callable[[], Package]]:
+    """How each of ``wanted`` is read: files, folders of them, what is installed, what pip knows. Raises UserMistake."""
     for each in wanted:
         path = Path(each).expanduser()
-        if path.is_dir():
-            yield from sorted(path.glob("*.tar.gz"))
+        if each.startswith("installed:"):
+            yield partial(read_installed, each.partition(":")[2])
+        elif path.is_dir():
+            yield from (partial(read_sdist, file) for file in sorted(path.glob("*.tar.gz")))
         elif path.is_file():
-            yield path
+            yield partial(read_sdist, path)
         elif not re.fullmatch(r"[A-Za-z0-9._-]+(==[A-Za-z0-9.]+)?", each) or each.endswith(".gz"):
-            raise UserMistake(f"there is no {each}", hint="give a folder, a .tar.gz, or NAME==VERSION")
+            raise UserMistake(f"there is no {each}", hint="give a folder, a .tar.gz, NAME==VERSION, or installed:NAME")
         else:
             place = Path(tempfile.mkdtemp(dir=into))
             options = ["--quiet", "--no-deps", "--no-binary", each.partition("==")[0], "-d", str(place)]
@@ -222,7 +242,7 @@ def fetch(wanted: Sequence[str], into: Path) -> Iterator[Path]:
             if done.returncode or not found:
                 why = (done.stderr.strip() or "no source distribution").splitlines()[-1]
                 raise UserMistake(f"pip could not fetch {each}: {why}", hint="give a file or a folder that is here")
-            yield from found
+            yield from (partial(read_sdist, file) for file in found)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -230,16 +250,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m finetune.data.packages", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--sdists", nargs="+", required=True, metavar="FOLDER|FILE|NAME==VERSION")
+    parser.add_argument("--sdists", nargs="+", required=True, metavar="FOLDER|FILE|NAME==VERSION|installed:NAME")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(argv)
     lines = []
     try:
         with tempfile.TemporaryDirectory() as into, Runner(LIMITS) as runner:
-            for path in fetch(chosen.sdists, Path(into)):
+            for read in fetch(chosen.sdists, Path(into)):
                 said: Counter[str] = Counter()
                 try:
-                    package = read_sdist(path)
+                    package = read()
                 except UserMistake as error:
                     print(f"left out: {error.message}", flush=True)
                     continue
@@ -248,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 told = ", ".join(f"{why}: {n}" for why, n in sorted(said.items()))
                 print(f"{package.name} {package.version} ({package.licence}): {told or 'no pair'}", flush=True)
         if not lines:
-            raise UserMistake("no package gave a row", hint="their source distributions must have tests that run alone")
+            raise UserMistake("no package gave a row", hint="they must carry tests that run alone")
         chosen.out.write_text("".join(lines), encoding="utf-8")
         print(f"{len(lines)} rows → {chosen.out}")
     except (UserMistake, OSError) as error:

@@ -91,7 +91,8 @@ def _spaced(tree: ast.Module) -> str:
 def _case(node: ast.ClassDef, taken: set[str]) -> list[ast.stmt]:
     if node.keywords or node.decorator_list or len(node.bases) != 1:
         raise _Refused
-    methods = [_Assertions().visit(copy.deepcopy(n)) for n in node.body if not _is_docstring(n)]
+    made = (_Assertions().visit(copy.deepcopy(n)) for n in node.body if not _is_docstring(n))
+    methods = [ast.fix_missing_locations(method) for method in made]
     for method in methods:
         if isinstance(method, ast.FunctionDef):
             method.name = _RENAMED.get(method.name, method.name)

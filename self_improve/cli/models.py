@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from testing_crew.backends import Available
     from testing_crew.config import LoadedConfig
 
 
@@ -16,7 +17,7 @@ def list_models(loaded: LoadedConfig, as_json: bool) -> None:
     config = loaded.config
     rows = [
         {"tag": a.tag, "usable": a.usable, "in_use": a.tag == config.model, "note": a.note}
-        for a in available(config.server, [config.model])
+        for a in [*available(config.server, [config.model]), *_trained()]
     ]
     origin = loaded.origins.get("model", "default")
     if as_json:
@@ -32,3 +33,28 @@ def list_models(loaded: LoadedConfig, as_json: bool) -> None:
     console = Console()
     console.print(table)
     console.print(f"in use: {config.model} (set by: {origin})", soft_wrap=True)
+
+
+def _trained() -> list[Available]:
+    """The adapters that training left in the workspace, newest first."""
+    from finetune.adapters import NOTE, adapters, lineage, tag_of
+    from testing_crew.backends import Available
+    from testing_crew.errors import UserMistake
+
+    found = []
+    for note in adapters().glob(f"*/{NOTE}"):
+        weights = note.parent / "adapter"
+        try:
+            noted = lineage(weights)
+        except UserMistake as error:
+            found.append(("", Available(tag=f"hf:{weights}", usable=False, note=error.message)))
+            continue
+        if noted is not None:
+            fell = (
+                f"{noted.dev_loss_before:.3f} → {noted.dev_loss:.3f}"
+                if noted.dev_loss and noted.dev_loss_before
+                else "unknown"
+            )
+            told = f"trained here: stage {noted.stage} on {noted.base}, dev loss {fell}"
+            found.append((noted.created_at, Available(tag=tag_of(noted, weights), note=told)))
+    return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)]

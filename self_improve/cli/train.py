@@ -42,10 +42,10 @@ def run_stage(
         import trl  # noqa: F401
     except ImportError as error:
         raise BackendUnavailable(f"training needs {error.name}", hint="pip install 'testing-crew[train]'") from None
-    from finetune import train
+    from finetune import runs, train
 
     _hush()
-    main = _is_main_process()
+    main = runs.processes().is_main_process
     with _live(as_json or not main) as tell:
         run = train.open_run(recipe, base, start, minutes=minutes, resume=resume, fresh=fresh, tell=tell)
         try:
@@ -74,19 +74,13 @@ def _hush() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
-def _is_main_process() -> bool:
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)
-
-
 def _say(adapter: Adapter | None, run: Run, as_json: bool) -> None:
     folder = run.folder
     if adapter is None:  # the plan alone
         if as_json:
             print((folder / "plan.json").read_text())
         return
-    tag = _served(run)
+    tag = _served(run, adapter)
     if as_json:
         where = {"folder": str(folder), "base_folder": run.base.source, "rows_folder": str(run.data.folder), "tag": tag}
         print(json.dumps({**where, **adapter.model_dump()}, indent=2))
@@ -99,19 +93,20 @@ def _say(adapter: Adapter | None, run: Run, as_json: bool) -> None:
     print(f"  use it: testing-crew use {tag}")
 
 
-def _served(run: Run) -> str:
+def _served(run: Run, noted: Adapter) -> str:
     """The tag that serves the adapter: through llama.cpp where its base is served so and the converter is to be had."""
     from export.lora import convert_lora
+    from finetune.adapters import tag_of
+    from testing_crew.backends.lora import FILE
     from testing_crew.errors import TestingCrewError
 
-    adapter = run.folder / "adapter"
+    weights = run.folder / "adapter"
     if run.base.serves:
         try:
-            convert_lora(adapter, Path(run.base.source), adapter / "adapter.gguf")
-            return f"{run.base.serves}@{adapter}"
+            convert_lora(weights, Path(run.base.source), weights / FILE)
         except TestingCrewError as error:
             print(f"not converted for llama.cpp: {error.message}", file=sys.stderr)
-    return f"hf:{adapter}"
+    return tag_of(noted, weights)
 
 
 def _loss(value: float | None) -> str:

@@ -5,16 +5,19 @@ import os
 import signal
 import sys
 import time
+from itertools import pairwise
 from subprocess import PIPE
 
 import children
 import pytest
+from transformers.trainer_callback import TrainerCallback
 
 from finetune.adapters import lineage, must_fit, newest, weights_of
 from finetune.bases import find_base
 from finetune.recipe import read_recipe, shipped
 from finetune.runs import encode, open_run
-from finetune.train import train
+from finetune.train import make_trainer, train
+from self_improve.cli.app import main
 from testing_crew.errors import BackendUnavailable, ConfigError, UserMistake
 
 LIMIT = 600
@@ -37,7 +40,8 @@ def recipe(rows_file, *more, stage="a"):
     return read_recipe(shipped(stage), [*small, *more])
 
 
-def command(rows_file, *more, stage="a"):
+def words(rows_file, *more, stage="a"):
+    """The command line of the small recipe."""
     options = recipe(rows_file).model_dump(mode="json")
     keys = ["micro_tokens", "accumulation", "evaluations", "learning_rate", "max_steps", "patience", "epochs"]
     sets = [f"{key}={options[key]}" for key in keys] + [
@@ -46,28 +50,20 @@ def command(rows_file, *more, stage="a"):
         "data.near_duplicates=1.0",
     ]
     arguments = [word for pair in sets for word in ("--set", pair)]
-    return [
-        *(
-            sys.executable,
-            "-m",
-            "self_improve.cli.app",
-            "train",
-            stage,
-            "--base",
-            "embedded",
-            "--data",
-            f"rows:{rows_file}",
-        ),
-        *arguments,
-        *more,
-    ]
+    return ["train", stage, "--base", "embedded", "--data", f"rows:{rows_file}", *arguments, *more]
 
 
-def told(arguments, code=2):
-    done = children.run(arguments, seconds=LIMIT)
-    assert done.returncode == code, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    return done
+def command(rows_file, *more):
+    return [sys.executable, "-m", "self_improve.cli.app", *words(rows_file, *more)]
+
+
+def mistake(capsys, *arguments):
+    """What is said of a mistake; in this process, which has TRL loaded."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    said = capsys.readouterr().err
+    assert ended.value.code == 2, said
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +115,57 @@ def test_labels_are_the_completion_and_its_end_alone(trained):
     assert run.tokenizer.decode(made["input_ids"]) == row.prompt + row.completion + run.tokenizer.eos_token
 
 
+def test_two_processes_train_what_one_does(rows_file, tmp_path):
+    """`accelerate launch` with two processes: half of each step's batches in each, the same adapter in the end."""
+    shared = str(shipped("a").with_name("ddp.yaml"))
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", shared, "--mixed_precision", "no"]
+    launch += ["--main_process_port", "0"]
+    found = {}
+    for name, before, accumulation in (("two", launch, 1), ("one", [sys.executable], 2)):
+        more = [
+            "--set",
+            f"accumulation={accumulation}",
+            "--set",
+            "lora.dropout=0.0",
+            "--set",
+            "precision=float32",
+            "--json",
+        ]
+        done = children.run(
+            [*before, *command(rows_file, *more)[1:]],
+            env={**os.environ, "TESTING_CREW_HOME": str(tmp_path / name)},
+            seconds=LIMIT,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stderr.count("step 0: dev loss") <= 1  # one of them speaks
+        found[name] = json.loads(done.stdout)
+    assert found["two"]["steps"] == found["one"]["steps"] == 8
+    assert found["two"]["dev_loss_before"] == pytest.approx(found["one"]["dev_loss_before"], abs=1e-4)
+    assert found["two"]["dev_loss"] == pytest.approx(found["one"]["dev_loss"], abs=2e-3)
+    assert found["two"]["dev_loss"] < found["two"]["dev_loss_before"]
+
+
+def test_packed_rows_do_not_see_each_other(rows_file, home):
+    """Rows in one sequence have the loss that each has alone."""
+    import torch
+
+    run = open_run(recipe(rows_file, "packing=true"), "embedded")
+    run.folder.mkdir(parents=True)
+    trainer = make_trainer(run, TrainerCallback())
+    trainer.model.eval()
+    batch = next(iter(trainer.get_train_dataloader()))
+    ids, labels, places = (batch[name][0] for name in ("input_ids", "labels", "position_ids"))
+    starts = [*(places == 0).nonzero().flatten().tolist(), len(ids)]
+    assert len(starts) > 3
+    with torch.no_grad():
+        packed = trainer.model(**batch, fused_lm_head=True).log_probs.sum()
+        alone = sum(
+            trainer.model(input_ids=ids[None, a:b], labels=labels[None, a:b], fused_lm_head=True).log_probs.sum()
+            for a, b in pairwise(starts)
+        )
+    assert packed.item() == pytest.approx(alone.item(), rel=1e-5)
+
+
 def test_the_next_stage_starts_from_it(trained, rows_file):
     _, run, adapter, _ = trained
     after = open_run(recipe(rows_file, stage="b"), "embedded")
@@ -130,6 +177,17 @@ def test_the_next_stage_starts_from_it(trained, rows_file):
     assert second.dev_loss <= second.dev_loss_before
     third = open_run(recipe(rows_file, stage="c"), "embedded")
     assert third.start == after.folder / "adapter"
+
+
+def test_models_lists_what_was_trained_here(trained, capsys):
+    _, run, adapter, _ = trained
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "--json"])
+    assert not ended.value.code
+    listed = {row["tag"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    row = listed[f"hf:{run.folder / 'adapter'}"]
+    assert row["usable"]
+    assert f"stage a on embedded, dev loss {adapter.dev_loss_before:.3f}" in row["note"]
 
 
 def test_a_finished_run_is_not_made_again_unasked(trained, rows_file):
@@ -169,7 +227,7 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tm
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "mend"),
+    ("change", "what", "mend"),
     [
         (["--base", "nowhere/at/all"], "there is no base", "smollm2, embedded"),
         (["--from", "nowhere"], "there is no adapter", "adapters of the workspace"),
@@ -179,9 +237,9 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tm
         (["--config", "/nowhere.toml"], "cannot be read as a recipe", ""),
     ],
 )
-def test_mistakes_are_told_with_what_mends_them(rows_file, home, change, words, mend):
-    said = told(command(rows_file, *change)).stderr
-    assert words in said
+def test_mistakes_are_told_with_what_mends_them(rows_file, home, capsys, change, what, mend):
+    said = mistake(capsys, *words(rows_file, *change))
+    assert what in said
     assert mend in said
 
 
@@ -235,14 +293,14 @@ def test_stage_c_never_goes_on_from_a_c(trained, rows_file):
         note.write_text(kept)
 
 
-def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(rows_file, home):
+def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(rows_file, home, capsys):
     # a rate at which everything overflows
-    done = told(command(rows_file, "--set", "learning_rate=1e30", "--set", "lora.r=4"))
-    assert "the loss is" in done.stderr
-    assert "learning_rate" in done.stderr
-    assert list(home.glob("adapters/*/checkpoints/checkpoint-*")) == [] or not list(
-        home.glob("adapters/*/training.json")
-    )
+    more = ("learning_rate=1e30", "lora.r=4", "evaluations=8")
+    said = mistake(capsys, *words(rows_file, *(word for key in more for word in ("--set", key))))
+    assert "the loss is" in said
+    assert "learning_rate" in said
+    assert not list(home.glob("adapters/*/training.json"))
+    assert list(home.glob("adapters/*/checkpoints/checkpoint-*"))
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):

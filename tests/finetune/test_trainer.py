@@ -77,3 +77,21 @@ def test_without_being_asked_it_is_the_model_it_was(tiny):
     before = tiny(input_ids=ids).logits
     score_completions(tiny)
     torch.testing.assert_close(tiny(input_ids=ids).logits, before)
+
+
+def test_nobody_is_told_of_a_run(monkeypatch, rows_file, home):
+    """TRL sends its makers a word of every trainer that is made."""
+    import trl.trainer.base_trainer
+    from transformers.trainer_callback import TrainerCallback
+
+    from finetune.recipe import read_recipe, shipped
+    from finetune.runs import open_run
+    from finetune.train import make_trainer
+
+    told = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(trl.trainer.base_trainer, "send_telemetry", lambda *a, **k: told.append(k))
+    run = open_run(read_recipe(shipped("a"), [f"data.sources=['rows:{rows_file}']", "data.dev_share=0.2"]), "embedded")
+    run.folder.mkdir(parents=True)
+    make_trainer(run, TrainerCallback())
+    assert told == []

@@ -1,9 +1,8 @@
 """Files that ``write`` can do nothing with: said before a model is asked, and no reason to leave the others."""
 
 import json
-import sys
 
-import children
+import command_line
 import pytest
 
 from trace_logger import TraceStore
@@ -25,8 +24,7 @@ def project(tmp_path, monkeypatch):
 
 
 def write(*arguments):
-    command = [sys.executable, "-m", "self_improve.cli.app", "write", *arguments, "--model", "scripted:script.json"]
-    return children.run(command)
+    return command_line.run("write", *arguments, "--model", "scripted:script.json")
 
 
 def test_broken_files_do_not_stop_a_folder(project):

@@ -5,6 +5,7 @@ import os
 import sys
 
 import children
+import command_line
 import pytest
 
 from self_improve.cli import place
@@ -13,7 +14,6 @@ from self_improve.cli.plan import plan
 from testing_crew.errors import UserMistake
 from testing_crew.runner.run import Runner
 
-CLI = [sys.executable, "-m", "self_improve.cli.app"]
 CODE = "def add(a, b):\n    return a + b\n"
 TOML = {"pyproject.toml": "[project]\nname = 'x'\n"}
 
@@ -40,8 +40,8 @@ def lay(root, files):
 def write(*arguments):
     with open("../script.json", "w") as file:
         json.dump({"": [claims_about("module_of_no_such_name")] * 9}, file)
-    command = [*CLI, "write", *arguments, "--model", "scripted:../script.json", "--max-iterations", "1", "--json"]
-    done = children.run(command, seconds=1500)
+    asked = ("write", *arguments, "--model", "scripted:../script.json", "--max-iterations", "1", "--json")
+    done = command_line.run(*asked, seconds=1500)
     return done.returncode, json.loads(done.stdout)["results"]
 
 

@@ -1,9 +1,8 @@
 """What is printed is what was meant: no path, no message and no hint is read as markup."""
 
 import json
-import sys
 
-import children
+import command_line
 import pytest
 
 from self_improve.cli.doctor import Finding, print_findings
@@ -53,8 +52,7 @@ def test_the_commands_print_paths_and_messages_as_they_are(tmp_path, monkeypatch
     (tmp_path / "script.json").write_text(json.dumps([tests]))
 
     def said(*arguments):
-        command = [sys.executable, "-m", "self_improve.cli.app", *arguments]
-        done = children.run(command)
+        done = command_line.run(*arguments)
         return done.stdout + done.stderr
 
     wrote = said("write", "[bold]/:smile:.py", "--model", "scripted:script.json", "--max-iterations", "1")

@@ -153,12 +153,14 @@ def test_a_unit_gets_as_many_of_its_tests_as_fit(built, jsonl):
 def test_unittest_is_said_in_pytests_style(built, jsonl):
     tests = (
         "import unittest\nfrom shop.till import Till\n\n\nclass TillTests(unittest.TestCase):\n    def setUp(self):\n"
-        "        self.till = Till()\n\n    def test_add(self):\n        self.till.add(2)\n        self.assertEqual(self.till.sum, 2)\n"
+        "        self.till = Till()\n\n    def test_add(self):\n        self.till.add(2)\n        self.assertEqual(self.till.sum, 2)\n\n"
+        "    def test_words(self):\n        self.assertRaises(TypeError, self.till.add, 'x')\n"
     )
     (made,) = built(f"testgeneval:{jsonl([row(test_src=tests)])}", verify=True).train
     assert made.completion == (
-        "from shop.till import Till\n\n\nclass TestTill:\n    def setup_method(self):\n        self.till = Till()\n\n"
-        "    def test_add(self):\n        self.till.add(2)\n        assert self.till.sum == 2\n"
+        "import pytest\nfrom shop.till import Till\n\n\nclass TestTill:\n    def setup_method(self):\n        self.till = Till()\n\n"
+        "    def test_add(self):\n        self.till.add(2)\n        assert self.till.sum == 2\n\n"
+        "    def test_words(self):\n        with pytest.raises(TypeError):\n            self.till.add('x')\n"
     )
 
 

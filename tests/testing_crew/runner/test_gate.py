@@ -87,19 +87,31 @@ def code(unit: str | None) -> CodeUnderTest:
     return CodeUnderTest(source=SOURCE, shown=SOURCE, module="mod", unit=unit, root="", interpreter=sys.executable)
 
 
-@pytest.fixture(
-    scope="module", params=[True, False] if sys.platform.startswith("linux") else [False], ids=["warm", "cold"]
-)
-def gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
-    with Runner(Limits(wall_seconds=30), warm=request.param) as runner:
-        yield Gate(runner, repeats=20 if request.param else 5, mutants=None if request.param else 6)
+WARM = sys.platform.startswith("linux")
 
 
-def test_an_honest_file_is_accepted(gate: Gate) -> None:
-    found = gate.judge(plan_text(code("clamp"), HONEST))
+def _gate(warm: bool) -> Iterator[Gate]:
+    with Runner(Limits(wall_seconds=30), warm=warm) as runner:
+        yield Gate(runner, repeats=20 if warm else 5, mutants=None if warm else 6)
+
+
+@pytest.fixture(scope="module")
+def gate() -> Iterator[Gate]:
+    """The gate as it is here: it does not know how its runs are made."""
+    yield from _gate(WARM)
+
+
+@pytest.fixture(scope="module", params=[True, False] if WARM else [False], ids=["warm", "cold"])
+def each_gate(request: pytest.FixtureRequest) -> Iterator[Gate]:
+    """Warm and cold, for one test of each of its steps."""
+    yield from _gate(request.param)
+
+
+def test_an_honest_file_is_accepted(each_gate: Gate) -> None:
+    found = each_gate.judge(plan_text(code("clamp"), HONEST))
     assert (found.accepted, found.reasons, found.suspects) == (True, (), ())
     assert found.stability is not None
-    assert (found.stability.runs, found.stability.passed) == (gate.repeats, gate.repeats)
+    assert (found.stability.runs, found.stability.passed) == (each_gate.repeats, each_gate.repeats)
     assert found.stability.cold_passed
     assert found.mutants is not None
     assert found.mutants.killed > 2
@@ -173,7 +185,7 @@ def test_reports_that_lie_are_found_out(gate: Gate) -> None:
     assert "passes_without_target" in found.reasons
 
 
-def test_a_swallowed_failure_is_found_out(gate: Gate) -> None:
+def test_a_swallowed_failure_is_found_out(each_gate: Gate) -> None:
     swallowed = """
         from mod import clamp
 
@@ -184,7 +196,7 @@ def test_a_swallowed_failure_is_found_out(gate: Gate) -> None:
                 result = 3
             assert result == 3
         """
-    reasons = gate.judge(plan_text(code("clamp"), dedent(swallowed))).reasons
+    reasons = each_gate.judge(plan_text(code("clamp"), dedent(swallowed))).reasons
     assert reasons == ("passes_without_target",)
 
 
@@ -250,8 +262,8 @@ def _fates(runner: Runner, unit: str, tests: str) -> Fates:
     return try_mutants(runner, plan, baseline)
 
 
-def test_fates_are_told_apart(gate: Gate) -> None:
-    runner = gate.runner
+def test_fates_are_told_apart(each_gate: Gate) -> None:
+    runner = each_gate.runner
     raised = _fates(runner, "label", "def test_a():\n    assert label(2)\n")
     named = {(mutant.operator.partition(":")[0], fate) for mutant, fate in raised.of}
     assert ("return_value", "survived") in named
