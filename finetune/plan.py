@@ -15,6 +15,7 @@ from testing_crew.errors import UserMistake
 
 PLAN = "plan.json"
 _SPARE_BYTES = 200 * 2**20
+_FOR_DEV = 0.2  # of a run whose minutes are numbered
 
 
 class Plan(BaseModel):
@@ -24,6 +25,7 @@ class Plan(BaseModel):
     dev_rows: int
     tokens: int
     steps: int
+    evaluations: int
     tokens_per_second: float
     seconds: float
     memory: int
@@ -36,10 +38,12 @@ def plan(run: Run, trainer: Any) -> Plan:
     rate, memory = _measure(trainer)
     whole = all_steps(recipe.model_copy(update={"max_steps": None, "epochs": 1.0}), lengths["train"])
     per_step = sum(lengths["train"]) / whole / rate
-    dev = recipe.evaluations * sum(lengths["dev"]) / rate / 3  # without its backward half
-    steps = all_steps(recipe, lengths["train"])
+    once = sum(lengths["dev"]) / rate / 3  # without its backward half
+    evaluations, steps = recipe.evaluations, all_steps(recipe, lengths["train"])
     if run.minutes is not None:
-        steps = max(1, min(steps, int((run.minutes * 60 * 0.95 - dev) / per_step)))
+        seconds = run.minutes * 60
+        evaluations = max(1, min(evaluations, int(seconds * _FOR_DEV / once)))
+        steps = max(1, min(steps, int((seconds * 0.95 - (evaluations + 1) * once) / per_step)))
     four_bit, sixteen = precision(recipe)
     weights = "4-bit NF4, computed in 16" if four_bit else "16-bit" if sixteen else "32-bit"
     return Plan(
@@ -47,8 +51,9 @@ def plan(run: Run, trainer: Any) -> Plan:
         dev_rows=len(lengths["dev"]),
         tokens=sum(lengths["train"]),
         steps=steps,
+        evaluations=evaluations,
         tokens_per_second=rate,
-        seconds=steps * per_step + dev,
+        seconds=steps * per_step + (evaluations + 1) * once,
         memory=memory,
         weights=weights if has_cuda() else f"{weights} (no CUDA device, so not in 4)",
     )

@@ -15,7 +15,6 @@ from typing import Any
 from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
 from finetune.bases import load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
-from finetune.recipe import Recipe
 from finetune.runs import Run, Tell, encode, has_cuda, open_run
 from testing_crew.errors import UserMistake
 from testing_crew.prompt import PROMPT_VERSION
@@ -104,10 +103,10 @@ def make_trainer(run: Run, watch: Any) -> Any:
     return trainer
 
 
-def fix_steps(trainer: Any, recipe: Recipe, steps: int) -> None:
-    """Let ``trainer`` make ``steps`` steps, with a look at the dev loss and a checkpoint every so often."""
-    trainer.args.max_steps = steps
-    trainer.args.eval_steps = trainer.args.save_steps = max(1, steps // recipe.evaluations)
+def fix_steps(trainer: Any, planned: Plan) -> None:
+    """Let ``trainer`` make the planned steps, with a look at the dev loss and a checkpoint every so often."""
+    trainer.args.max_steps = planned.steps
+    trainer.args.eval_steps = trainer.args.save_steps = max(1, planned.steps // planned.evaluations)
 
 
 def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Adapter | None:
@@ -139,7 +138,7 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
         tell({"event": "plan", **planned.model_dump(), "folder": str(run.folder), "resumed": str(checkpoint or "")})
         if plan_only:
             return None
-        fix_steps(trainer, run.recipe, planned.steps)
+        fix_steps(trainer, planned)
         set_seed(run.recipe.seed)
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -2,7 +2,7 @@
 # Stages A, B and C, each from the one before, and the agent on what came of them. Can be stopped and started again.
 #
 #   runs/abc.sh [--base smollm2|embedded|ORG/NAME] [--minutes N] [--kodcode PATH] [--repositories ROWS.jsonl] [--writer MODEL]
-#               [--modules N] [--out FOLDER] [--set KEY=VALUE]… [--smoke]
+#               [--made N] [--modules N] [--out FOLDER] [--set KEY=VALUE]… [--smoke]
 #
 # A: functions and their tests (KodCode's rows where given, and made-up ones). B: rows in TestGenEval's columns, from the tests of
 # real packages. C: the repairs that the agent itself made on code that it had not seen, with stage B's model or with --writer.
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=PASSIVE
 python=${PYTHON:-.venv/bin/python}
 crew="$python -m self_improve.cli.app"
-base=embedded minutes= kodcode= repositories= out= smoke= writer= modules=
+base=embedded minutes= kodcode= repositories= out= smoke= writer= modules= made=8000
 sets=()
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -22,6 +22,7 @@ while [ $# -gt 0 ]; do
     --kodcode) kodcode=$2; shift 2 ;;
     --repositories) repositories=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
+    --made) made=$2; shift 2 ;;
     --writer) writer=$2; shift 2 ;;
     --modules) modules=$2; shift 2 ;;
     --set) sets+=(--set "$2"); shift 2 ;;
@@ -33,7 +34,7 @@ out=${out:-runs/out/abc-$(basename "$base")${smoke:+-smoke}}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
-made=8000 longest=1000
+longest=1000
 [ "$base" = embedded ] || longest=1500
 if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; fi
 

@@ -14,6 +14,7 @@ from transformers.trainer_callback import TrainerCallback
 
 from finetune.adapters import lineage, must_fit, newest, weights_of
 from finetune.bases import find_base
+from finetune.plan import Plan
 from finetune.recipe import read_recipe, shipped
 from finetune.runs import encode, open_run
 from finetune.train import make_trainer, train
@@ -94,6 +95,16 @@ def test_it_plans_first_and_the_dev_loss_falls(trained):
     assert adapter.steps == 8
 
 
+def test_a_bounded_run_spends_its_minutes_on_training(rows_file, home):
+    asked = recipe(rows_file, "evaluations=500", "max_steps=5000", "epochs=5000.0")
+    run = open_run(asked, "embedded", minutes=0.5)
+    assert train(run, plan_only=True) is None
+    planned = Plan.model_validate_json((run.folder / "plan.json").read_text())
+    assert planned.evaluations < 500
+    assert 1 < planned.steps < 5000
+    assert planned.seconds <= 30
+
+
 def test_what_it_leaves(trained):
     _, run, adapter, _ = trained
     assert lineage(run.folder / "adapter") == adapter
@@ -115,34 +126,21 @@ def test_labels_are_the_completion_and_its_end_alone(trained):
     assert run.tokenizer.decode(made["input_ids"]) == row.prompt + row.completion + run.tokenizer.eos_token
 
 
-def test_two_processes_train_what_one_does(rows_file, tmp_path):
+def test_two_processes_train_what_one_does(rows_file, home):
     """`accelerate launch` with two processes: half of each step's batches in each, the same adapter in the end."""
+    exact = ("lora.dropout=0.0", "precision=float32")
     shared = str(shipped("a").with_name("ddp.yaml"))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", shared, "--mixed_precision", "no"]
-    launch += ["--main_process_port", "0"]
-    found = {}
-    for name, before, accumulation in (("two", launch, 1), ("one", [sys.executable], 2)):
-        more = [
-            "--set",
-            f"accumulation={accumulation}",
-            "--set",
-            "lora.dropout=0.0",
-            "--set",
-            "precision=float32",
-            "--json",
-        ]
-        done = children.run(
-            [*before, *command(rows_file, *more)[1:]],
-            env={**os.environ, "TESTING_CREW_HOME": str(tmp_path / name)},
-            seconds=LIMIT,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert done.stderr.count("step 0: dev loss") <= 1  # one of them speaks
-        found[name] = json.loads(done.stdout)
-    assert found["two"]["steps"] == found["one"]["steps"] == 8
-    assert found["two"]["dev_loss_before"] == pytest.approx(found["one"]["dev_loss_before"], abs=1e-4)
-    assert found["two"]["dev_loss"] == pytest.approx(found["one"]["dev_loss"], abs=2e-3)
-    assert found["two"]["dev_loss"] < found["two"]["dev_loss_before"]
+    launch = ["-m", "accelerate.commands.launch", "--config_file", shared, "--mixed_precision", "no"]
+    keys = [word for key in exact for word in ("--set", key)]
+    asked = command(rows_file, *keys, "--json")
+    done = children.run([sys.executable, *launch, "--main_process_port", "0", *asked[1:]], seconds=LIMIT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = json.loads(done.stdout)  # one of them speaks
+    one = train(open_run(recipe(rows_file, *exact, "accumulation=2"), "embedded"))
+    assert two["steps"] == one.steps == 8
+    assert two["dev_loss_before"] == pytest.approx(one.dev_loss_before, abs=1e-4)
+    assert two["dev_loss"] == pytest.approx(one.dev_loss, abs=2e-3)
+    assert two["dev_loss"] < two["dev_loss_before"]
 
 
 def test_packed_rows_do_not_see_each_other(rows_file, home):
