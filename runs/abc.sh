@@ -58,16 +58,20 @@ stage() { # stage NAME SOURCE…
     --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
 }
 
+served() { # served STAGE: the tag of its adapter, llama.cpp's where it was converted for it
+  local adapter; adapter=$(ls -d "$TESTING_CREW_HOME"/adapters/*-"$1"-*/adapter)
+  if [ -e "$adapter/adapter.gguf" ]; then echo "$base@$adapter"; else echo "hf:$adapter"; fi
+}
+
 more=()
 stage a ${kodcode:+"kodcode:$kodcode"} "synthetic:$made"
 stage b "testgeneval:$repositories"
 
 code=$out/code
 [ -d "$code" ] || $python -m finetune.data.modules --count "${modules:-24}" --out "$code"
-adapter=$(ls -d "$TESTING_CREW_HOME"/adapters/*-b-*/adapter)
 if [ ! -e "$out/played" ]; then
   echo "== the agent works on code that it has not seen; its repairs are kept =="
-  $crew write "$code" --model "${writer:-$adapter}" --out "$out/tests" --force || true  # not all of it will be accepted
+  $crew write "$code" --model "${writer:-$(served b)}" --out "$out/tests" --force || true  # not all of it will be accepted
   touch "$out/played"
 fi
 more=(--set "data.replay=[\"synthetic:$((made / 8))\"]")
@@ -82,5 +86,4 @@ for note in sorted(pathlib.Path(os.environ["TESTING_CREW_HOME"]).glob("adapters/
     rows = t["data"]["train"]["rows"]
     print(f"| {t['stage']} | {rows} | {t['steps']} | {t['seconds'] / 60:.1f} | {t['dev_loss_before']:.4f} | {t['dev_loss']:.4f} |")
 PY
-adapter=$(ls -d "$TESTING_CREW_HOME"/adapters/*-c-*/adapter)
-$crew write examples/shop/prices.py --model "$adapter" --out "$out/shop" --force || true
+$crew write examples/shop/prices.py --model "$(served c)" --out "$out/shop" --force || true

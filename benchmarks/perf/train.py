@@ -75,7 +75,7 @@ def _last_line(arguments: list[str], given: str = "") -> Any:
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments[:6])} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout[done.stdout.index("{") :])
+    return json.loads(done.stdout.strip().splitlines()[-1])  # TRL prints its own before
 
 
 def ours(base: str, options: list[str]) -> Any:
