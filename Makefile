@@ -15,7 +15,7 @@ demo: .venv/.core
 
 test: .venv/.all check
 	@echo "== tests =="
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.all
 	@echo "== format, lint, types, who imports whom =="

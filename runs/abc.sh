@@ -55,7 +55,7 @@ stage() { # stage NAME SOURCE…
   if ls "$TESTING_CREW_HOME"/adapters/*-"$name"-*/training.json >/dev/null 2>&1; then echo "== stage $name is there =="; return; fi
   echo "== stage $name: $* =="
   $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=$longest" --set data.dev_share=0.1 \
-    --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
+    --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set micro_tokens=1024 --set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
 }
 
 served() { # served STAGE: the tag of its adapter, llama.cpp's where it was converted for it
