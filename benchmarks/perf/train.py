@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=2048)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    recipe = [f"data.rows={options.rows}", f"data.max_tokens={options.longest}", "evaluations=1"]
+    recipe = [f"data.rows={options.rows}", f"data.max_tokens={options.longest}", "evaluations=1", "data.dev_share=0.25"]
     recipe += ["micro_tokens=4096", "accumulation=1", "warmup=0"]  # about as many steps as TRL makes of eight rows each
     told = ours(options.base, ["--data", options.data, *(word for key in recipe for word in ("--set", key))])
     rows, base = Path(told["rows_folder"]), told["base_folder"]
