@@ -64,6 +64,7 @@ def mistake(capsys, *arguments):
         main(list(arguments))
     said = capsys.readouterr().err
     assert ended.value.code == 2, said
+    assert "Traceback" not in said
     return said
 
 

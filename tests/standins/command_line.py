@@ -18,17 +18,16 @@ import pytest
 MODULE = [sys.executable, "-m", "self_improve.cli.app"]
 
 
-def run(*arguments: Any, cwd: Any = None, seconds: float = children.SECONDS) -> Any:
+def run(*arguments: Any, seconds: float = children.SECONDS) -> Any:
     """What ``testing-crew ARGUMENTS`` says and its exit code; in a process of its own, with this one's environment."""
     words = list(map(str, arguments))
     if "forkserver" not in multiprocessing.get_all_start_methods():
-        return children.run([*MODULE, *words], cwd=cwd, seconds=seconds)
+        return children.run([*MODULE, *words], seconds=seconds)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["crewai"])
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder, "out"), Path(folder, "error")
-        place = os.fspath(cwd or Path.cwd())
-        child = context.Process(target=_be, args=(words, place, dict(os.environ), [str(file) for file in said]))
+        child = context.Process(target=_be, args=(words, os.getcwd(), dict(os.environ), [str(file) for file in said]))
         child.start()
         child.join(seconds)
         if child.exitcode is None:
@@ -54,7 +53,7 @@ def _be(words: list[str], place: str, environment: dict[str, str], said: list[st
         main(words)
     except SystemExit as ended:
         code = ended.code
-    finally:  # as an interpreter ends, which a forked process does not
-        threading._shutdown()  # type: ignore[attr-defined]
+    finally:  # as an interpreter ends: threads first, then atexit, which multiprocessing leaves out
+        threading._shutdown()
         atexit._run_exitfuncs()
     sys.exit(code)
