@@ -32,3 +32,7 @@ class PairFileError(TraceStoreError):
 
 class FingerprintError(PlainError):
     """A fingerprint file that cannot be read or written."""
+
+
+class NothingLeft(PlainError):
+    """There is no pair to train on, or curation dropped them all."""

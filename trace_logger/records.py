@@ -201,9 +201,18 @@ class RepairPair(Record):
         }
 
 
-class Verifier(Protocol):
-    """Whatever can run a test file against its code again; callers hand in the runner."""
+class Verified(Record):
+    """What a test file is worth when it is run again: pytest's word, and the gate's with its reasons."""
 
-    def verify(self, code: CodeUnderTest, tests: str) -> PytestRun:
-        """Run ``tests`` against ``code`` and say what pytest said."""
+    passed: bool
+    accepted: bool
+    reasons: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+
+
+class Verifier(Protocol):
+    """Whatever can run a test file against its code again and judge it; callers hand in the gate."""
+
+    def verify(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Verified:
+        """Run ``tests`` against ``code``; as a repair of ``failed`` where that is given, else only pytest's word is asked."""
         ...

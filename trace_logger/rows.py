@@ -16,7 +16,7 @@ State = Literal["finished", "running", "interrupted"]
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: in the order of ASCII, no letter that looks like a digit
 # A trace with its counts and the run that writes it; a condition on `t` and an order follow it.
 SUMMARY = """
-    SELECT t.*, r.finished_at AS run_finished_at, r.process,
+    SELECT t.*, r.finished_at AS run_finished_at, r.process, r.command,
         (SELECT count(*) FROM units u WHERE u.trace_id = t.id) AS units,
         (SELECT count(*) FROM attempts a WHERE a.trace_id = t.id) AS attempts
     FROM traces t JOIN runs r ON r.id = t.run_id
@@ -36,6 +36,7 @@ class TraceSummary(Record):
     project: str
     target: str
     model: str
+    command: str
     units: int
     attempts: int
     accepted: bool | None

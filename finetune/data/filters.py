@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, module_of
-from trace_logger.fingerprints import Fingerprints, code_hash, normalised, tokens
+from trace_logger.fingerprints import Fingerprints, code_hash, normalised
+from trace_logger.near import Near
 
 Told = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
 _BATCH = 1000
-_GRAM = 5  # tokens of one shingle
-_PERMUTATIONS = 128
 
 
 class Lengths:
@@ -67,21 +66,14 @@ def far_apart(rows: Sequence[Row], threshold: float, tell: Told | None = None) -
 
     Only rows that ask for a first file are compared, and none of the generator's: its families are variations by intent.
     """
-    from datasketch import MinHash, MinHashLSH
-
-    near = MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS)
-    sketches: dict[str, Any] = {}
+    near = Near(threshold)
     kept = []
     for number, row in enumerate(rows):
         if row.kind == "generate" and row.source != "synthetic":
-            words = tokens(normalised(module_of(row)[1]))
-            grams = {" ".join(words[i : i + _GRAM]).encode() for i in range(max(1, len(words) - _GRAM + 1))}
-            sketch = MinHash(num_perm=_PERMUTATIONS, seed=1)
-            sketch.update_batch(sorted(grams))
-            if any(sketch.jaccard(sketches[key]) >= threshold for key in near.query(sketch)):
+            code = normalised(module_of(row)[1])
+            if near.has(code):
                 continue
-            near.insert(str(number), sketch)
-            sketches[str(number)] = sketch
+            near.keep(code)
         kept.append(row)
         if tell and number % _BATCH == 0:
             tell("near duplicates", number, len(rows))

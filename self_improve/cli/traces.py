@@ -183,3 +183,46 @@ def export_command(
         with TraceStore.open() as store:
             count = export_pairs(store.pairs(_project(project)), sys.stdout if out is None else out, force=force)
     typer.echo(f"{count} pair(s){'' if out is None else f' in {out}'}", err=True)
+
+
+@app.command("curate")
+def curate_command(
+    out: Annotated[Path, typer.Option("--out", help="The folder to make: train.jsonl, dev.jsonl, manifest.json.")],
+    project: ProjectOption = None,
+    fingerprints: Annotated[
+        Path | None,
+        typer.Option(help="What resembles one of these tasks is dropped (`bench fingerprints` writes them)."),
+    ] = None,
+    per_unit: Annotated[int, typer.Option(min=1, help="At most so many pairs of one function or class.")] = 4,
+    dev_share: Annotated[float, typer.Option(min=0.0, max=0.9, help="The share of modules held back for dev.")] = 0.15,
+    seed: Annotated[int, typer.Option(help="Which modules those are.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every repair again and keep those that still teach something; what is dropped is counted by its reason.
+
+    A curation that was stopped goes on where it was when it is called again.
+    """
+    from self_improve.curation import curate_store
+    from trace_logger.curate import DROPPED, MANIFEST, Rules
+    from trace_logger.errors import TraceStoreError
+
+    if (out / MANIFEST).exists() and not force:
+        raise TraceStoreError(
+            f"curating: {out} holds a curation.", hint="Replace it with --force, or name another folder."
+        )
+    rules = Rules(per_unit=per_unit, dev_share=dev_share, seed=seed)
+    from self_improve.cli.check import progress
+
+    with progress() as tell:
+        manifest = curate_store(out, rules, project=_project(project), fingerprints=fingerprints, tell=tell)
+    if as_json:
+        _print_json(manifest)
+        return
+    typer.echo(
+        f"{out}: {manifest['kept']} of {manifest['pairs']} pairs kept: {manifest['train']} train, {manifest['dev']} dev"
+    )
+    for reason, count in manifest["dropped"].items():
+        typer.echo(f"  dropped {count}: {reason}")
+    if manifest["dropped"]:
+        typer.echo(f"  which: {out / DROPPED}")

@@ -75,10 +75,6 @@ class Runner:
         """
         return self.execute(plan_text(code, tests, files)).run
 
-    def verify(self, code: CodeUnderTest, tests: str) -> PytestRun:
-        """Run ``tests`` against ``code`` again: the `Verifier` of `trace_logger`."""
-        return self.run(code, tests)
-
     def check(self, test_path: Path, code: CodeUnderTest) -> PytestRun:
         """Run a person's own test file where it stands, as `plan.plan_file` says; raises as `run` does."""
         return self.execute(plan_file(test_path, code)).run

@@ -12,6 +12,7 @@ from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, read_jsonl
 from finetune.data.sources import Context, Source, digest_of
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
+from trace_logger.curate import DEV, TRAIN
 from trace_logger.fingerprints import code_hash
 from trace_logger.jsonl import read_pairs
 from trace_logger.pairs import repair_pairs, unit_name
@@ -23,8 +24,10 @@ _HINT = "`testing-crew write PATH` makes traces; `traces:FILE.jsonl` reads pairs
 
 
 def traces(spec: Spec, context: Context) -> Source:
-    """``traces`` (the workspace's store), ``traces:STORE.db`` or ``traces:FILE.jsonl`` (exported pairs)."""
+    """``traces`` (the workspace's store), ``traces:STORE.db``, ``traces:FILE.jsonl`` (exported), ``traces:FOLDER`` (curated)."""
     place = Path(spec.where).expanduser() if spec.where else context.home / "traces.db"
+    if place.is_dir():
+        return _curated(place)
     if not place.is_file():
         raise UserMistake(f"traces: there is no {place}", hint=_HINT)
     made: list[Row] = []
@@ -39,6 +42,29 @@ def traces(spec: Spec, context: Context) -> Source:
     if not made:
         raise UserMistake(f"traces: {place} holds no pair of a failed and a mended file", hint=_HINT)
     return Source("traces", str(place), len(made) + context.dropped.total(), digest_of(made), iter(made))
+
+
+def _curated(place: Path) -> Source:
+    """What `trace_logger.curate` left, divided as it is there. A pair teaches the repair, and the file that it ended in."""
+    made: list[Row] = []
+    first: set[str] = set()
+    for name, side in ((TRAIN, TRAIN_ONLY), (DEV, DEV_ONLY)):
+        for number, pair in enumerate(read_pairs(place / name)):
+            repair = _repair(f"traces/{side}{number}", pair)
+            made.append(repair.model_copy(update={"group": f"{side}{repair.group}"}))
+            if repair.group not in first:
+                first.add(repair.group)
+                made.append(
+                    repair.model_copy(
+                        update={
+                            "id": f"{repair.id}/first",
+                            "kind": "generate",
+                            "group": f"{side}{repair.group}",
+                            "prompt": prompt.generate(pair.code),
+                        }
+                    )
+                )
+    return Source("traces", str(place), len(made), digest_of(made), iter(made))
 
 
 def _of_pairs(place: Path) -> Iterator[Row]:

@@ -148,7 +148,7 @@ def test_a_snippet_is_importable_beside_its_tests(project: Project, runner: Runn
         source=source, shown=source, module="pkg.snip", unit="twice", root=str(project.root), interpreter=sys.executable
     )
     tests = "from pkg.snip import twice\nimport mathx\ndef test_a():\n    assert twice(mathx.LIMIT) == 20\n"
-    run = runner.verify(code, tests)
+    run = runner.run(code, tests)
     assert (run.verdict, run.target_origin, run.coverage.line) == ("passed", "pkg/snip.py", 1.0)
     assert judge(code, tests, run) == (True, ())
     shadow = {"mathx.py": "LIMIT = 4\n", "pkg/snip.py": source}
@@ -207,13 +207,19 @@ def _sleeping(argument: str) -> bool:
 def test_an_interrupt_leaves_nothing_behind(
     project: Project, warm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    long = f"611.{os.getpid()}"  # another suite may be at it too
     own = tmp_path / "own tmp"
     own.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(own))
-    text = IMPORT + "import subprocess\ndef test_a():\n    print(add(1, 2))\n    subprocess.run(['sleep', '611.5'])\n"
+    text = (
+        IMPORT
+        + "import subprocess\ndef test_a():\n    print(add(1, 2))\n    subprocess.run(['sleep', '"
+        + long
+        + "'])\n"
+    )
 
     def interrupt() -> None:
-        while not _sleeping("611.5"):
+        while not _sleeping(long):
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -225,7 +231,7 @@ def test_an_interrupt_leaves_nothing_behind(
     finally:
         signal.signal(signal.SIGINT, before)
     assert list(own.iterdir()) == []
-    assert not _sleeping("611.5")
+    assert not _sleeping(long)
 
 
 def test_a_sandbox_that_is_not_there_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

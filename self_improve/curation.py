@@ -1,0 +1,44 @@
+"""The store's repairs curated with the runner and the gate: what `traces curate` and `improve` do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from testing_crew import config
+from testing_crew.crew import runner_for
+from testing_crew.errors import BackendUnavailable
+from testing_crew.verifier import GateVerifier
+from trace_logger.curate import Rules, Told, candidates, curate, memory_of, write
+from trace_logger.fingerprints import Fingerprints
+from trace_logger.store import TraceStore
+
+
+def curate_store(
+    out: Path,
+    rules: Rules,
+    *,
+    project: str | None = None,
+    fingerprints: Path | None = None,
+    held_out: Fingerprints | None = None,
+    tell: Told | None = None,
+) -> dict[str, Any]:
+    """Curate the workspace's store into the folder ``out``; returns the manifest. Goes on where it was stopped.
+
+    Raises NothingLeft where no pair is kept, FingerprintError for a file that is none, BackendUnavailable where a package of the
+    extra ``train`` is missing.
+    """
+    try:
+        import datasketch  # noqa: F401
+        import detect_secrets  # noqa: F401
+    except ImportError as error:
+        raise BackendUnavailable(f"curation needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    tasks = Fingerprints.load(fingerprints) if fingerprints else None
+    with TraceStore.open() as store:
+        found = list(candidates(store, project))
+    with runner_for(config.load(Path.cwd()).config) as runner:
+        curated = curate(
+            found, GateVerifier(runner), rules, tasks=tasks, held_out=held_out, memory=memory_of(out), tell=tell
+        )
+    write(curated, out)
+    return curated.manifest

@@ -1,0 +1,272 @@
+"""From the store to training data: each pair is run again, and only what still teaches something is kept.
+
+The same store, read by the same verifier, gives the same bytes. What is dropped is counted by its reason in the manifest, and
+named by trace and unit in ``dropped.jsonl``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trace_logger.errors import NothingLeft
+from trace_logger.fingerprints import Fingerprints, code_hash, normalised
+from trace_logger.jsonl import export_pairs
+from trace_logger.near import Near
+from trace_logger.pairs import repair_pairs, unit_name
+from trace_logger.records import CodeUnderTest, Record, RepairPair, Verified, Verifier
+from trace_logger.store import TraceStore
+
+TRAIN, DEV, MANIFEST, DROPPED = "train.jsonl", "dev.jsonl", "manifest.json", "dropped.jsonl"
+MEASURED = ("benchmark ", "gate ")  # how the commands begin that only measure a model
+_MEMORY = ".verified.jsonl"
+
+Told = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
+
+
+class Rules(Record):
+    """What is kept. ``near`` is a Jaccard similarity, ``dev_share`` the share of modules that are held back for dev."""
+
+    per_unit: int = 4  # one's own easy traces, piled up, make a model worse
+    near: float = 0.85
+    dev_share: float = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair with the code that it is about; ``measured``: it came of a benchmark, ``suspect``: the code may be wrong."""
+
+    pair: RepairPair
+    code: CodeUnderTest
+    project: str
+    measured: bool = False
+    suspect: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module that it belongs to, by its project and its name: what is divided between train and dev."""
+        return f"{self.project}:{self.code.module}"
+
+    @property
+    def text(self) -> str:
+        """What two pairs are compared by: code and both files, normalised."""
+        return "\n".join(map(normalised, (self.pair.code, self.pair.failed_test, self.pair.fixed_test)))
+
+
+@dataclass
+class Curated:
+    """What became of the candidates."""
+
+    train: list[RepairPair] = field(default_factory=list)
+    dev: list[RepairPair] = field(default_factory=list)
+    dropped: list[dict[str, str]] = field(default_factory=list)
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+def candidates(store: TraceStore, project: str | None = None) -> Iterator[Candidate]:
+    """Every pair of the store, oldest first; ``project`` as in `TraceStore.list_traces`."""
+    for each in reversed(store.list_traces(project, limit=None)):
+        trace = store.get_trace(each.id)
+        codes = {unit_name(code): code for code in trace.units}
+        suspects = {a.tests for a in trace.attempts if a.suspects}
+        measured = each.command.startswith(MEASURED)
+        for pair in repair_pairs(trace):
+            suspect = pair.fixed_test in suspects
+            yield Candidate(pair, codes[pair.unit], trace.project, measured, suspect)
+
+
+def curate(
+    found: Iterable[Candidate],
+    verifier: Verifier,
+    rules: Rules | None = None,
+    *,
+    tasks: Fingerprints | None = None,
+    held_out: Fingerprints | None = None,
+    memory: Path | None = None,
+    tell: Told | None = None,
+) -> Curated:
+    """Judge every candidate, the cheap tests first, and divide what is kept into train and dev by module.
+
+    ``tasks`` are what benchmarks score, ``held_out`` what a gate will decide on. What the verifier said is kept in the file
+    ``memory``, if given, so that a curation that was stopped goes on. Raises `NothingLeft` where no pair is kept.
+    """
+    rules = rules or Rules()
+    every = list(found)
+    sieve = _Sieve(rules, _Remembering(verifier, memory), tasks, held_out)
+    result = Curated()
+    kept: list[Candidate] = []
+    why: Counter[str] = Counter()
+    for number, each in enumerate(every):
+        reason = sieve.against(each)
+        if reason is None:
+            kept.append(each)
+        else:
+            why[reason] += 1
+            result.dropped.append({"trace_id": each.pair.trace_id, "unit": each.pair.unit, "reason": reason})
+        if tell:
+            tell("curated", number + 1, len(every))
+    if not kept:
+        raise NothingLeft(_none_left(len(every), why), hint="`testing-crew write PATH` makes more pairs")
+    dev_modules = _dev_modules({each.module for each in kept}, rules)
+    for each in kept:
+        (result.dev if each.module in dev_modules else result.train).append(each.pair)
+    modules = len({each.module for each in kept})
+    result.manifest = {
+        "version": 1,
+        "rules": rules.model_dump(exclude={"version"}),
+        "pairs": len(every),
+        "kept": len(kept),
+        "modules": modules,
+        "dropped": dict(sorted(why.items())),
+        "train": len(result.train),
+        "dev": len(result.dev),
+    }
+    return result
+
+
+def write(curated: Curated, folder: Path) -> None:
+    """Write train, dev, what was dropped and the manifest into ``folder``; the manifest last. Raises `PairFileError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pairs in ((TRAIN, curated.train), (DEV, curated.dev)):
+        export_pairs(pairs, folder / name, force=True)
+    _replace(folder / DROPPED, "".join(json.dumps(row) + "\n" for row in curated.dropped))
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (TRAIN, DEV)}
+    manifest = {**curated.manifest, "sha256": sums}
+    _replace(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    (folder / _MEMORY).unlink(missing_ok=True)
+
+
+def memory_of(folder: Path) -> Path:
+    """Where a curation into ``folder`` notes what was verified, until it is written."""
+    return folder / _MEMORY
+
+
+def _replace(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.chmod(part, 0o600)
+    part.replace(file)
+
+
+def _none_left(count: int, why: Counter[str]) -> str:
+    if not count:
+        return "there is no pair of a failed and a mended file"
+    return f"no pair is left of {count}: {', '.join(f'{reason} ({n})' for reason, n in why.most_common())}"
+
+
+def _dev_modules(modules: set[str], rules: Rules) -> set[str]:
+    """Which modules are for dev: by their name and the seed alone; one where chance gives none, if there are others."""
+    order = sorted(modules, key=lambda module: _drawn(module, rules.seed))
+    held = {module for module in order if _drawn(module, rules.seed) < rules.dev_share}
+    if rules.dev_share and len(order) > 1 and not held:
+        held = {order[0]}
+    return held if len(held) < len(order) else held - {order[-1]}
+
+
+def _drawn(key: str, seed: int) -> float:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:8], "big") / 2**64
+
+
+class _Sieve:
+    """Says of one candidate after the other why it is dropped, in view of those kept before."""
+
+    def __init__(
+        self, rules: Rules, verifier: _Remembering, tasks: Fingerprints | None, held_out: Fingerprints | None
+    ) -> None:
+        self.rules = rules
+        self._verifier = verifier
+        self._against = [("like a benchmark's task", tasks), ("held out for the gate", held_out)]
+        self._near = Near(rules.near)
+        self._same: set[str] = set()
+        self._of_unit: Counter[str] = Counter()
+
+    def against(self, each: Candidate) -> str | None:
+        """The reason why ``each`` is dropped, None where it is kept."""
+        reason = self._by_its_text(each) or self._by_running(each)
+        if reason is None:
+            self._same.add(each.text)
+            self._near.keep(each.text)
+            self._of_unit[code_hash(each.pair.code)] += 1
+        return reason
+
+    def _by_its_text(self, each: Candidate) -> str | None:
+        if each.measured:
+            return "made while a model was measured"
+        if each.suspect:
+            return "contradicts an example of the docstring"
+        for reason, marks in self._against:
+            if marks and (marks.resembles(each.pair.code) or marks.resembles(each.pair.fixed_test)):
+                return reason
+        if each.text in self._same:
+            return "duplicate"
+        if self._of_unit[code_hash(each.pair.code)] >= self.rules.per_unit:
+            return "beyond the cap for one unit"
+        if self._near.has(each.text):
+            return "near duplicate"
+        if has_secret(f"{each.pair.code}\n{each.pair.failed_test}\n{each.pair.fixed_test}\n{each.pair.failure_log}"):
+            return "holds what looks like a secret"
+        return None
+
+    def _by_running(self, each: Candidate) -> str | None:
+        if self._verifier.verify(each.code, each.pair.failed_test).passed:
+            return "the failed file passes now"
+        fixed = self._verifier.verify(each.code, each.pair.fixed_test, each.pair.failed_test)
+        if fixed.suspects:
+            return "contradicts an example of the docstring"
+        if not fixed.accepted:
+            code = (fixed.reasons or ("not_passed",))[0].partition(":")[0]
+            return f"the fixed file is not accepted: {code}"
+        return None
+
+
+class _Remembering:
+    """A verifier that notes what it said, and does not run again what it knows."""
+
+    def __init__(self, verifier: Verifier, memory: Path | None) -> None:
+        self._verifier = verifier
+        self._memory = memory
+        self._known: dict[str, Verified] = {}
+        if memory and memory.is_file():
+            self._read(memory)
+
+    def _read(self, memory: Path) -> None:
+        lines = memory.read_text(encoding="utf-8").splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            try:
+                row = json.loads(line)
+                self._known[row["key"]] = Verified.model_validate(row["said"])
+            except (ValueError, KeyError, TypeError):  # the line at which it was killed
+                memory.write_text("".join(lines[:number]), encoding="utf-8")
+                break
+
+    def verify(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Verified:
+        parts = [code.source, code.module, code.path or "", code.unit or "", tests, failed]
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        if key not in self._known:
+            self._known[key] = self._verifier.verify(code, tests, failed)
+            if self._memory:
+                self._memory.parent.mkdir(parents=True, exist_ok=True)
+                with self._memory.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key, "said": self._known[key].model_dump()}) + "\n")
+        return self._known[key]
+
+
+def has_secret(text: str) -> bool:
+    """Whether detect-secrets, with its own default plugins and filters, finds a secret in the Python file ``text``."""
+    from detect_secrets.core.secrets_collection import SecretsCollection
+    from detect_secrets.settings import default_settings
+
+    found = SecretsCollection()
+    with tempfile.TemporaryDirectory() as folder, default_settings():
+        file = Path(folder, "pair.py")  # it reads files only, and by their ending
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        found.scan_file(str(file))
+    return bool(found)
