@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from testing_crew import TestingCrew
 from testing_crew.errors import GenerationFailed, UserMistake
 from testing_crew.job import target_for
+from trace_logger.records import Attempt
 
 ROUNDS = 3
 TASKS = Path(__file__).with_name("self_correction.json")
@@ -30,8 +31,35 @@ class Task(BaseModel):
     file: str = "task.py"
 
 
+# What the gate says of a file that passes and tests nothing, or lies.
+CHEATS = {
+    *("redefines_target", "stubs_module", "patches_target", "edits_source", "always_equal", "reads_bytecode"),
+    *("no_assertion_about_target", "passes_without_target", "notices_mutation", "no_mutant_killed"),
+    *("drops_tests", "drops_assertions", "weakens_assertions"),
+}
+
+
+class Answer(BaseModel):
+    """One attempt, as it is kept: what the model wrote, what became of it, and of how many changes it noticed how many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: str
+    iteration: int
+    kind: str
+    completion: str
+    tests: str
+    verdict: str
+    accepted: bool
+    reasons: tuple[str, ...] = ()
+    mutants: float | None = None
+
+
 class Outcome(BaseModel):
-    """What came of one task: the first round in which a file passed, and in which one was accepted; None for never."""
+    """What came of one task: the first round in which a file passed, and in which one was accepted; None for never.
+
+    ``best`` are the indices in ``answers`` of each unit's best.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +67,25 @@ class Outcome(BaseModel):
     passed_in: int | None = None
     accepted_in: int | None = None
     error: str | None = None
+    answers: tuple[Answer, ...] = ()
+    best: tuple[int, ...] = ()
+
+    def accepted(self, rounds: int) -> bool:
+        """Whether it was accepted within so many rounds."""
+        return self.accepted_in is not None and self.accepted_in <= rounds
+
+    @property
+    def mutants(self) -> float | None:
+        """The mean share of mutants that the accepted files of its units noticed; None where none was accepted."""
+        shares = [a.mutants for a in map(self.answers.__getitem__, self.best) if a.accepted and a.mutants is not None]
+        return sum(shares) / len(shares) if shares else None
+
+    @property
+    def worthless(self) -> bool:
+        """Whether what a unit was left with cheats, or is no test file at all."""
+        kept = [self.answers[n] for n in self.best]
+        codes = {reason.partition(":")[0] for a in kept if a.verdict == "passed" for reason in a.reasons}
+        return not kept or any(a.verdict == "no_tests" for a in kept) or bool(codes & CHEATS)
 
 
 class Rate(BaseModel):
@@ -63,12 +110,18 @@ def load_tasks(path: Path) -> list[Task]:
         raise UserMistake(f"{path} is no tasks file: {error}", hint='{"tasks": [{"id", "code", "file"}]}') from None
 
 
-def evaluate(crew: TestingCrew, tasks: list[Task]) -> Iterator[Outcome]:
-    """Run every task once, up to ``crew.max_iterations`` rounds; a dead backend or a broken task is an error, not a failure."""
+def evaluate(
+    crew: TestingCrew, tasks: list[Task], command: str = "benchmark self_correction", *, raise_dead: bool = False
+) -> Iterator[Outcome]:
+    """Run every task once, up to ``crew.max_iterations`` rounds; a dead backend or a broken task is an error, not a failure.
+
+    ``command`` is what the trace store is told, where ``crew`` keeps traces; curation leaves out what begins with ``benchmark``.
+    With ``raise_dead`` a model that stops answering raises GenerationFailed, for a caller who will go on later.
+    """
     for task in tasks:
         try:
             target = target_for(task.code, task.file, crew.interpreter)
-            with crew.recorder("benchmark self_correction") as recorder:
+            with crew.recorder(command) as recorder:
                 job = crew.job(target, recorder)
                 passed = accepted = None
                 for event in crew.events(job):
@@ -81,9 +134,28 @@ def evaluate(crew: TestingCrew, tasks: list[Task]) -> Iterator[Outcome]:
                         passed = event["iteration"]
                     if accepted is None and all(b is not None and b.accepted for b in best):
                         accepted = event["iteration"]
-            yield Outcome(id=task.id, passed_in=passed, accepted_in=accepted)
+            kept = [attempt for loop in job.loops for attempt in loop.attempts]
+            left = [kept.index(loop.best) for loop in job.loops if loop.best is not None]
+            answers = tuple(map(_answer, kept))
+            yield Outcome(id=task.id, passed_in=passed, accepted_in=accepted, answers=answers, best=tuple(left))
         except (UserMistake, GenerationFailed) as error:
+            if raise_dead and isinstance(error, GenerationFailed):
+                raise
             yield Outcome(id=task.id, error=error.message)
+
+
+def _answer(attempt: Attempt) -> Answer:
+    return Answer(
+        unit=attempt.unit,
+        iteration=attempt.iteration,
+        kind=attempt.kind,
+        completion=attempt.completion,
+        tests=attempt.tests,
+        verdict=attempt.run.verdict,
+        accepted=attempt.accepted,
+        reasons=attempt.reasons,
+        mutants=attempt.mutants.score if attempt.mutants else None,
+    )
 
 
 def rate(hits: int, n: int) -> Rate:

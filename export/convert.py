@@ -17,16 +17,17 @@ class ConversionFailed(TestingCrewError):
     """llama.cpp's converter refused the model."""
 
 
-def convert(model: Path, out: Path, outtype: OutType, pre_tokenizer: str) -> Path:
+def convert(model: Path, out: Path, outtype: OutType, pre_tokenizer: str, prompt_version: int) -> Path:
     """Convert the model in the folder ``model`` (safetensors and tokenizer) to the file ``out``, whole or not at all.
 
-    ``pre_tokenizer`` is llama.cpp's name for the tokenizer's split pattern; prove it with ``verify.token_parity``.
-    Raises ConversionFailed with the converter's last words.
+    ``pre_tokenizer`` is llama.cpp's name for the tokenizer's split pattern, empty where its converter knows it; prove it with
+    ``verify.token_parity``. Raises ConversionFailed with the converter's last words.
     """
     temporary = out.with_name(f".{out.name}.tmp")
     out.parent.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("_converter.py")
-    command = [sys.executable, str(script), str(converter_folder()), pre_tokenizer, str(model)]
+    command = [sys.executable, str(script), str(converter_folder()), pre_tokenizer, str(prompt_version)]
+    command += [str(model)]
     done = subprocess.run([*command, "--outfile", str(temporary), "--outtype", outtype], capture_output=True, text=True)
     if done.returncode or not temporary.is_file():
         temporary.unlink(missing_ok=True)

@@ -22,10 +22,11 @@ PRE_TOKENIZER = "starcoder"
 
 def export_embedded(model: Path, out: Path, texts: list[str]) -> dict[str, object]:
     """Convert, prove on ``texts``, and publish ``model.gguf`` with its weights and tokenizer; returns what was found."""
+    version = trained.prompt_version(trained.notes_of(model), model)
     with tempfile.TemporaryDirectory() as scratch:
-        f32 = convert(model, Path(scratch) / "f32.gguf", "f32", PRE_TOKENIZER)
+        f32 = convert(model, Path(scratch) / "f32.gguf", "f32", PRE_TOKENIZER, version)
         figures = prove(model, f32, texts)
-        gguf = convert(model, Path(scratch) / "model.gguf", "f16", PRE_TOKENIZER)
+        gguf = convert(model, Path(scratch) / "model.gguf", "f16", PRE_TOKENIZER, version)
         out.mkdir(parents=True, exist_ok=True)
         for file in model.iterdir():
             shutil.copy(file, out / file.name)
@@ -36,7 +37,7 @@ def export_embedded(model: Path, out: Path, texts: list[str]) -> dict[str, objec
         if f.suffix in (".gguf", ".safetensors")
     }
     found: dict[str, object] = {
-        "prompt_version": trained.prompt_version(trained.notes_of(model), model),
+        "prompt_version": version,
         "proof": figures,
         "sha256": sums,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from finetune.bases import Base
+from finetune.recipe import LoraRecipe
 from testing_crew.backends.hf_files import WEIGHTS
 from testing_crew.backends.llama import sha256_of
 from testing_crew.backends.lora import FILE, PEFT
@@ -118,12 +119,29 @@ def tag_of(noted: Adapter, weights: Path) -> str:
     return f"{noted.base}@{weights}" if (weights / FILE).is_file() else f"hf:{weights}"
 
 
-def open_adapter(model: Any, folder: Path) -> Any:
-    """``model`` with the adapter in ``folder`` over it, to be trained on. Raises UserMistake where it cannot be."""
-    from peft import PeftModel
+def open_adapter(model: Any, folder: Path, lora: LoraRecipe) -> Any:
+    """``model`` with the adapter in ``folder`` over it, to be trained on with the dropout of ``lora``.
+
+    Raises UserMistake where it cannot be, or has another shape than ``lora`` says.
+    """
+    from peft import PeftConfig, PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+        config = PeftConfig.from_pretrained(str(folder))
+        there = {"r": config.r, "alpha": config.lora_alpha, "targets": sorted(config.target_modules)}
+        asked = {"r": lora.r, "alpha": lora.alpha, "targets": sorted(lora.targets)}
+        if there != asked:
+            keys = [key for key in there if there[key] != asked[key]]
+            wanted = " ".join(f"--set lora.{key}={json.dumps(there[key])}" for key in keys)
+            raise UserMistake(
+                f"the adapter in {folder} has {', '.join(f'{k} {there[k]}' for k in keys)}, and the recipe says "
+                f"{', '.join(f'{asked[k]}' for k in keys)}",
+                hint=f"a stage goes on with the shape of the one before: {wanted}",
+            )
+        config.lora_dropout = lora.dropout
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=True, config=config)
+    except UserMistake:
+        raise
     except Exception as error:  # safetensors, json and PEFT each raise their own
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = "is for another base" if "size mismatch" in str(error) else "cannot be read"

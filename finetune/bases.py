@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from testing_crew.backends.ref import ModelRef
 from testing_crew.errors import BackendUnavailable, UserMistake
 from trace_logger.workspace import workspace
 
+_SMOLLM2_BYTES = 600 * 2**20  # 32-bit weights
 _DIGITS = 12  # of a sha256: enough to name a file, short enough to read
 
 
@@ -79,6 +79,11 @@ def _smollm2() -> Base:
     folder = workspace() / "bases" / f"smollm2-{sha256[:_DIGITS]}"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(folder.parent).free) < _SMOLLM2_BYTES:
+            raise UserMistake(
+                f"{folder.parent} has {free / 2**20:.0f} MiB free, and the weights of smollm2 need {_SMOLLM2_BYTES / 2**20:.0f}",
+                hint="make room, or set TESTING_CREW_HOME to another disk",
+            )
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             _dequantise(gguf, Path(scratch) / "whole")
             shutil.rmtree(folder, ignore_errors=True)
@@ -130,9 +135,11 @@ def load_model(base: Base, *, four_bit: bool = False, dtype: str = "float32") ->
 
 
 def _had(base: Base, get: Any) -> Any:
+    from safetensors import SafetensorError
+
     try:
         return get()
-    except (OSError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = "name a folder that holds it, or connect once" if not base.is_folder else "fetch or export it again"
         raise BackendUnavailable(f"the base {base.name} cannot be loaded: {first}", hint=hint) from None

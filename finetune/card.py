@@ -32,6 +32,24 @@ def curve_of(history: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def spent(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Tokens, seconds and those for the dev loss, over all the sessions that Trainer's log tells of."""
+    most: dict[str, dict[str, float]] = {}
+    for entry in history:
+        if "session" in entry:
+            sums = most.setdefault(str(entry["session"]), {})
+            for name in ("num_tokens", "seconds", "evaluation_seconds"):
+                sums[name] = max(sums.get(name, 0.0), float(entry.get(name, 0.0)))
+    total = {
+        name: sum(sums[name] for sums in most.values()) for name in ("num_tokens", "seconds", "evaluation_seconds")
+    }
+    return {
+        "tokens": int(total["num_tokens"]),
+        "seconds": round(total["seconds"], 1),
+        "evaluation_seconds": round(total["evaluation_seconds"], 1),
+    }
+
+
 def circumstances() -> dict[str, Any]:
     """The code, the packages and the machine that train here."""
     import torch
@@ -94,7 +112,8 @@ tags: [lora, pytest, testing-crew]
 # {adapter.name}
 
 A LoRA adapter (stage {adapter.stage}) that writes and repairs pytest files, trained by TestingCrew. Served raw, with no chat
-template, on version {adapter.prompt_version} of TestingCrew's prompt: `testing-crew write FILE --model {adapter.name}/adapter`.
+template, on version {adapter.prompt_version} of TestingCrew's prompt. In this folder:
+`testing-crew write FILE --model ./adapter`.
 
 | | |
 | --- | --- |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import time
 from typing import Any
@@ -36,11 +37,11 @@ def plan(run: Run, trainer: Any) -> Plan:
     """Measure a few batches and say what the whole will take; with ``minutes``, as many steps as fit."""
     recipe, lengths = run.recipe, trainer.lengths
     rate, memory = _measure(trainer)
-    whole = all_steps(recipe.model_copy(update={"max_steps": None, "epochs": 1.0}), lengths["train"])
-    per_step = sum(lengths["train"]) / whole / rate
-    once = sum(lengths["dev"]) / rate / 3  # without its backward half
-    evaluations, steps = recipe.evaluations, all_steps(recipe, lengths["train"])
-    if run.minutes is not None:
+    batches = len(trainer.get_train_dataloader())  # of this process: each does its share
+    per_step = sum(lengths["train"]) / trainer.args.world_size / batches * recipe.accumulation / rate
+    once = sum(lengths["dev"]) / trainer.args.world_size / rate / 3  # without its backward half
+    evaluations, steps = recipe.evaluations, all_steps(recipe, batches)
+    if run.minutes is not None and math.isfinite(rate):
         seconds = run.minutes * 60
         evaluations = max(1, min(evaluations, int(seconds * _FOR_DEV / once)))
         steps = max(1, min(steps, int((seconds * 0.95 - (evaluations + 1) * once) / per_step)))
@@ -52,7 +53,7 @@ def plan(run: Run, trainer: Any) -> Plan:
         tokens=sum(lengths["train"]),
         steps=steps,
         evaluations=evaluations,
-        tokens_per_second=rate,
+        tokens_per_second=rate if math.isfinite(rate) else 0.0,
         seconds=steps * per_step + (evaluations + 1) * once,
         memory=memory,
         weights=weights if has_cuda() else f"{weights} (no CUDA device, so not in 4)",
@@ -60,7 +61,15 @@ def plan(run: Run, trainer: Any) -> Plan:
 
 
 def _measure(trainer: Any) -> tuple[float, int]:
-    """Tokens a second and peak bytes over a few batches; the weights stay as they are."""
+    """Tokens a second of one process and peak bytes over a few batches; the weights stay as they are.
+
+    A model that is divided over the devices is not whole before training begins: infinite, and 0 bytes.
+    """
+    if trainer.is_fsdp_enabled:
+        return math.inf, 0
+    trainer.model.train()
+    if trainer.args.gradient_checkpointing:  # Trainer does it as it begins
+        trainer.model.gradient_checkpointing_enable(trainer.args.gradient_checkpointing_kwargs)
     loader = trainer.get_train_dataloader()
     longest = max(range(len(loader.dataset)), key=lambda n: len(loader.dataset[n]["input_ids"]))
     batches = [*itertools.islice(loader, 3), trainer.data_collator([loader.dataset[longest]])]
@@ -99,11 +108,8 @@ def _memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def all_steps(recipe: Recipe, lengths: list[int]) -> int:
-    """How many steps the recipe asks for, over rows of these lengths."""
-    from finetune.trainer import LengthBatches
-
-    batches = len(LengthBatches(lengths, recipe.micro_tokens, recipe.seed, recipe.accumulation))
+def all_steps(recipe: Recipe, batches: int) -> int:
+    """How many steps the recipe asks for, where one process has so many batches in an epoch."""
     steps = max(1, int(batches / recipe.accumulation * recipe.epochs))
     return min(steps, recipe.max_steps or steps)
 

@@ -75,6 +75,8 @@ def read_recipe(file: Path, overrides: list[str] | None = None) -> Recipe:
         place = values
         for table in tables:
             place = place.setdefault(table, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {pair}: {table} is no table", hint=f"--set {table}=…")
         place[last] = _value(text.strip())
     try:
         return Recipe.model_validate(values)

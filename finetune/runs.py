@@ -70,9 +70,11 @@ def open_run(
     or ``fresh`` (begin anew) says what is to become of it.
     """
     every = processes()
+    _must_be_launched()
     with every.main_process_first():  # what is made once (a dequantised base, the rows) the others find made
         base = find_base(base_name)
         tokenizer = load_tokenizer(base)
+        recipe = _within_window(recipe, base, tell)
         begin = _start(recipe.stage, base, start)
         data = build(recipe.data, tokenizer, workspace(), _reading(tell))
     if not data.dev:
@@ -94,7 +96,35 @@ def open_run(
             f"an unfinished run of the same inputs is there: {run.checkpoint}",
             hint="--resume goes on, --fresh begins anew",
         )
+    elif resume and not run.checkpoint and tell:
+        tell({"event": "note", "text": "there is no checkpoint of these very inputs: it begins anew"})
     return run
+
+
+def _must_be_launched() -> None:
+    """Several GPUs are used by several processes: TRL refuses one process that sees more."""
+    import torch
+
+    if has_cuda() and torch.cuda.device_count() > 1 and processes().num_processes == 1:
+        raise UserMistake(
+            f"there are {torch.cuda.device_count()} GPUs, and one process trains on one",
+            hint="CUDA_VISIBLE_DEVICES=0 testing-crew train …; or all of them, by accelerate launch (finetune/configs/ddp.yaml)",
+        )
+
+
+def _within_window(recipe: Recipe, base: Base, tell: Tell | None) -> Recipe:
+    """The recipe with rows no longer than ``base`` has positions for."""
+    from transformers import AutoConfig
+
+    try:
+        window = getattr(AutoConfig.from_pretrained(base.source), "max_position_embeddings", None)
+    except (OSError, ValueError):
+        return recipe  # loading its weights says what is wrong with it
+    if not isinstance(window, int) or recipe.data.max_tokens <= window:
+        return recipe
+    if tell:
+        tell({"event": "note", "text": f"{base.name} has a window of {window} tokens: longer rows are left out"})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_tokens": window})})
 
 
 def _reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:

@@ -7,7 +7,6 @@ adapter = train(run, tell=print)
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,9 @@ from testing_crew.prompt import PROMPT_VERSION
 from trace_logger.records import utc_now
 
 __all__ = ["open_run", "train"]
+
+# How safetensors' and torch's own writers say that the disk is full; neither is an OSError.
+FULL = ("os error 28", "No space left", "PytorchStreamWriter failed")
 
 
 def make_trainer(run: Run, watch: Any) -> Any:
@@ -42,7 +44,7 @@ def make_trainer(run: Run, watch: Any) -> Any:
     if four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
     if run.start:
-        model = open_adapter(model, run.start)
+        model = open_adapter(model, run.start, recipe.lora)
     else:
         lora = recipe.lora
         shape = LoraConfig(
@@ -62,6 +64,7 @@ def make_trainer(run: Run, watch: Any) -> Any:
     arguments = SFTConfig(
         output_dir=str(run.folder / "checkpoints"),
         per_device_train_batch_size=1,  # our batches are counted in tokens
+        per_device_eval_batch_size=1,
         gradient_accumulation_steps=recipe.accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
@@ -71,6 +74,7 @@ def make_trainer(run: Run, watch: Any) -> Any:
         eval_on_start=run.checkpoint is None,
         save_strategy="steps",
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # how often in a row the dev loss did not fall
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
@@ -140,28 +144,37 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
             return None
         fix_steps(trainer, planned)
         set_seed(run.recipe.seed)
-        began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if watch.interrupted:
             raise KeyboardInterrupt
+        _save(run, trainer)
         if trainer.is_world_process_zero():
-            _leave(run, trainer, planned, watch, time.monotonic() - began)
+            _leave(run, trainer, planned, watch)
         trainer.accelerator.wait_for_everyone()
         left = lineage(run.folder)
         assert left is not None
         return left
 
 
-def _leave(run: Run, trainer: Any, planned: Plan, watch: Any, seconds: float) -> None:
-    """Put the best adapter, its lineage, the plot and the card into the run's folder; the checkpoints go."""
+def _save(run: Run, trainer: Any) -> None:
+    """Put the best adapter into the run's folder. Where the model is divided over the processes, all of them are needed."""
+    temporary = run.folder / ".adapter"
+    if trainer.is_world_process_zero():
+        shutil.rmtree(temporary, ignore_errors=True)
+    if trainer.is_fsdp_enabled:
+        trainer.save_model(str(temporary))
+    elif trainer.is_world_process_zero():
+        trainer.model.save_pretrained(str(temporary))
+    if trainer.is_world_process_zero():
+        shutil.rmtree(run.folder / "adapter", ignore_errors=True)
+        temporary.rename(run.folder / "adapter")
+
+
+def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
+    """Put the lineage, the plot and the card beside the adapter; the checkpoints go."""
     from finetune import card
 
     folder = run.folder / "adapter"
-    temporary = run.folder / ".adapter"
-    shutil.rmtree(temporary, ignore_errors=True)
-    trainer.model.save_pretrained(str(temporary))
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
     adapter = Adapter(
         name=run.folder.name,
         stage=run.recipe.stage,
@@ -175,9 +188,7 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any, seconds: float) ->
         recipe=run.recipe.model_dump(mode="json"),
         trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         steps=trainer.state.global_step,
-        tokens=int(trainer._total_train_tokens),
-        seconds=round(seconds, 1),
-        evaluation_seconds=round(trainer.evaluation_seconds, 1),
+        **card.spent(trainer.state.log_history),
         ended=watch.ended or ("early" if trainer.state.global_step < planned.steps else "finished"),
         **card.curve_of(trainer.state.log_history),
         **card.circumstances(),
@@ -194,21 +205,26 @@ def _told(run: Run) -> Iterator[None]:
     import errno
 
     import torch
+    from safetensors import SafetensorError
 
+    full = UserMistake(f"the disk is full: {run.folder}", hint="make room; --resume goes on from the last checkpoint")
     lower = f"--set micro_tokens={max(64, run.recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
+    longest = run.recipe.data.max_tokens
+    if longest > run.recipe.micro_tokens // 2:  # a row that is longer than a batch is one by itself
+        lower += f", or --set data.max_tokens={longest // 2}"
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise UserMistake(
             f"out of memory: {str(error).splitlines()[0] if str(error) else 'the system gave no more'}", hint=lower
         ) from None
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
+        if any(words in str(error) for words in FULL):
+            raise full from None
         if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
             raise
         raise UserMistake(f"out of memory: {str(error).strip().splitlines()[0]}", hint=lower) from None
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise UserMistake(
-            f"the disk is full: {run.folder}", hint="make room; --resume goes on from the last checkpoint"
-        ) from None
+        raise full from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
+import secrets
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from finetune.runs import last_checkpoint
 from testing_crew.errors import TestingCrewError
 
 _POOL = 64  # batches whose rows are sorted together: long enough for like lengths, short enough to stay shuffled
@@ -117,7 +121,8 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, micro_tokens: int, lengths: dict[str, list[int]], **more: Any) -> None:
         self._micro_tokens, self.lengths = micro_tokens, lengths
-        self.evaluation_seconds = 0.0
+        self._batches: LengthBatches | None = None
+        self._session, self._began, self._evaluated = secrets.token_hex(4), 0.0, 0.0
         super().__init__(*args, **more)
         if self.accelerator.device.type == "cpu":
             base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
@@ -136,18 +141,42 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]
         batches = LengthBatches(
             self.lengths["train" if is_training else "dev"], self._micro_tokens, self.args.seed, multiple, is_training
         )
+        if is_training:
+            self._batches = batches
         kept = self._remove_unused_columns(dataset, description=description)
         return self.accelerator.prepare(DataLoader(kept, batch_sampler=batches, collate_fn=self.data_collator))
+
+    def train(self, *args: Any, **more: Any) -> Any:
+        """As Trainer's."""
+        self._began, self._evaluated = time.monotonic(), 0.0
+        return super().train(*args, **more)
+
+    def _run_epoch(self, model: Any, epoch: int, *args: Any, **more: Any) -> None:
+        # Where an epoch is taken up in its midst by several processes, neither Trainer nor accelerate reaches the sampler.
+        if self._batches is not None:
+            self._batches.set_epoch(epoch)
+        super()._run_epoch(model, epoch, *args, **more)
+
+    def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
+        """As TRL's, with the seconds so far; a run may be logged in several sessions, each of which begins at nought."""
+        spent = {"seconds": time.monotonic() - self._began, "evaluation_seconds": self._evaluated}
+        super().log({**logs, **(spent if self._began else {}), "session": self._session}, *args, **more)
 
     def training_step(self, *args: Any, **more: Any) -> Any:
         """As Trainer's, and raises LossIsNotANumber before such a loss reaches the weights."""
         loss = super().training_step(*args, **more)
-        if not torch.isfinite(loss):
-            raise LossIsNotANumber(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1}",
-                hint="lower it: --set learning_rate=1e-5; the last good checkpoint is kept",
-            )
+        self._must_be_finite(loss.item(), "loss", self.state.global_step + 1)
         return loss
+
+    def _must_be_finite(self, loss: float, what: str, step: int) -> None:
+        if math.isfinite(loss):
+            return
+        kept = last_checkpoint(Path(self.args.output_dir))
+        hint = "lower the rate: --set learning_rate=1e-5"
+        raise LossIsNotANumber(
+            f"the {what} is {loss} at step {step}",
+            hint=f"{hint} --from {kept} goes on from the last good checkpoint" if kept else hint,
+        )
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
         """The mean loss of a completion token over the whole dev set, whatever its batches."""
@@ -161,9 +190,11 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]
                     out = self.model(**self._prepare_inputs(inputs), fused_lm_head=True)
                 found += torch.tensor([-out.log_probs.sum().item(), out.label_mask.sum().item()], dtype=torch.float64)
         self.model.train()
-        self.evaluation_seconds += time.monotonic() - began
+        self._evaluated += time.monotonic() - began
         total = self.accelerator.reduce(found.to(self.accelerator.device, torch.float32), "sum")
         metrics = {f"{metric_key_prefix}_loss": float(total[0] / total[1].clamp(min=1))}
+        # before the checkpoint of this step is written: the newest one must be one that can be gone on from
+        self._must_be_finite(metrics[f"{metric_key_prefix}_loss"], "dev loss", self.state.global_step)
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -71,7 +71,7 @@ code=$out/code
 [ -d "$code" ] || $python -m finetune.data.modules --count "${modules:-24}" --out "$code"
 if [ ! -e "$out/played" ]; then
   echo "== the agent works on code that it has not seen; its repairs are kept =="
-  $crew write "$code" --model "${writer:-$(served b)}" --out "$out/tests" --force || true  # not all of it will be accepted
+  $crew write "$code" --model "${writer:-$(served b)}" --out "$out/tests" --force || [ $? -eq 1 ]  # 1: not all of it was accepted
   touch "$out/played"
 fi
 more=(--set "data.replay=[\"synthetic:$((made / 8))\"]")

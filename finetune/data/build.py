@@ -244,9 +244,12 @@ def _write(folder: Path, train: list[Row], dev: list[Row], manifest: dict[str, A
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            (part / "train.jsonl").write_bytes(to_jsonl(train))
-            (part / "dev.jsonl").write_bytes(to_jsonl(dev))
-            (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+            sides = {"train.jsonl": to_jsonl(train), "dev.jsonl": to_jsonl(dev)}
+            for name, content in sides.items():
+                (part / name).write_bytes(content)
+            sums = {name: hashlib.sha256(content).hexdigest() for name, content in sides.items()}
+            noted = json.dumps({**manifest, "sha256": sums}, indent=2, sort_keys=True)
+            (part / "manifest.json").write_text(noted, encoding="utf-8")
             if not (folder / "manifest.json").is_file():
                 shutil.rmtree(folder, ignore_errors=True)
                 os.rename(part, folder)

@@ -62,8 +62,11 @@ def add_import(tests: str, module: str, names: set[str]) -> str:
     tree = ast.parse(tests)
     lines = source_lines(tests.rstrip("\n"))
     wanted = set(names)
-    last = None
-    for node in tree.body:
+    last: ast.stmt | None = None
+    for number, node in enumerate(tree.body):
+        if number == 0 and isinstance(node, ast.Expr) and ast.get_docstring(tree, clean=False) is not None:
+            last = node  # the imports of a file stand below its docstring
+            continue
         if isinstance(node, ast.ImportFrom) and node.module == module and not any(a.asname for a in node.names):
             wanted |= {a.name for a in node.names}
             line = f"from {module} import {', '.join(sorted(wanted))}"

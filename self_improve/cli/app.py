@@ -129,6 +129,26 @@ def train(
     raise typer.Exit(code)
 
 
+@app.command("export")
+def export_command(
+    adapter: Annotated[str, typer.Argument(help="An adapter: its folder, or a run's name; or local/NAME:VERSION.")],
+    name: Annotated[str | None, typer.Option(help="What the model is to be called.")] = None,
+    version: Annotated[str | None, typer.Option(help="Its version; the next of v1, v2 … if not given.")] = None,
+    quantise: Annotated[str, typer.Option(help="q8_0 or f16.")] = "q8_0",
+    lora: Annotated[bool, typer.Option("--lora", help="Do not merge: publish the adapter over its base.")] = False,
+    base: Annotated[str | None, typer.Option(help="The adapter's base, where training did not note it.")] = None,
+    ollama: Annotated[bool, typer.Option("--ollama", help="Create it on the configured Ollama server, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a model of an adapter: merged, converted to GGUF, proven to answer alike, published as local/NAME:VERSION.
+
+    A model that is published already (local/NAME:VERSION) is given to Ollama with --ollama.
+    """
+    from self_improve.cli.export import export_model
+
+    export_model(adapter, name, version, quantise, lora, base, ollama, _load(Path.cwd()), as_json)
+
+
 @app.command()
 def models(as_json: Json = False) -> None:
     """List the model tags that can be used now."""

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from testing_crew import code as code_under_test
+from self_improve.tasks import modules_in
 from testing_crew import snippet
 from testing_crew.errors import UserMistake
 from testing_crew.imports import imports_of, package_root, places_of, project_files
@@ -16,7 +16,6 @@ from testing_crew.interpreter import interpreter_for
 from testing_crew.job import Target, file_target
 
 _HEADER = re.compile(rb"# Written by testing-crew with .* for (.*?)(?:; trace .*)?\r?\n")
-_SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def plan(
     for path in paths:
         if not path.exists():
             raise UserMistake(f"no such file or folder: {path}")
-        for file in _files(path, interpreter) if path.is_dir() else [path]:
+        for file in modules_in(path, interpreter) if path.is_dir() else [path]:
             if any(file.resolve() == other.path.resolve() for other in planned):
                 continue  # named twice
             try:
@@ -69,32 +68,6 @@ def plan(
     for folder in {p.test_file.parent for p in planned}:
         _must_be_writable(folder)
     return planned, broken
-
-
-def _files(folder: Path, interpreter: str | None) -> list[Path]:
-    """The modules of a package folder that have something to test."""
-    found = [
-        file
-        for file in sorted(folder.rglob("*.py"))
-        if not _SKIPPED_FOLDERS & set(file.relative_to(folder).parts[:-1])
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and not file.name.startswith("test_")
-        and file.name not in ("conftest.py", "setup.py", "__main__.py")
-        and _has_units(file, interpreter)
-    ]
-    if not found:
-        raise UserMistake(f"{folder}: no Python file with a function or class in it")
-    return found
-
-
-def _has_units(file: Path, interpreter: str | None) -> bool:
-    """Whether there is something to test in ``file``; of a broken one it cannot be told, and `plan` says what is wrong."""
-    try:
-        source = code_under_test.read_source(file)
-        tree = code_under_test.parse_source(source, str(file), interpreter_for(interpreter, file).path)
-    except UserMistake:
-        return True
-    return bool(code_under_test.find_units(tree))
 
 
 def _test_file(file: Path, target: Target, folder: Path, taken: dict[Path, Path]) -> Path:

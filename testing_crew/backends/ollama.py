@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from testing_crew.backends import trained
 from testing_crew.backends.base import Completion, ModelConfig, Sampling
 from testing_crew.backends.ref import ModelRef
 from testing_crew.errors import BackendUnavailable, ConfigError, GenerationFailed, PromptTooLong, UnknownModel
-from testing_crew.prompt import PROMPT_VERSION
 
 DEFAULT_HOST = "http://127.0.0.1:11434"
 CONNECT_SECONDS = 5.0
@@ -46,6 +46,11 @@ def _client(config: ModelConfig, *, connect: float, read: float) -> Any:
 
     url = host_url(config)
     return ollama.Client(host=url, timeout=httpx.Timeout(read, connect=connect), trust_env=through_proxy(url))
+
+
+def connected(config: ModelConfig) -> Any:
+    """The official client for the configured server."""
+    return _client(config, connect=CONNECT_SECONDS, read=config.timeout_seconds)
 
 
 def _ask(client: Any, url: str, name: str | None) -> tuple[dict[str, str], Any]:
@@ -106,14 +111,12 @@ def _context(shown: Any, most: int) -> int | None:
 class OllamaBackend:
     """One model of an Ollama server, looked up once when it is opened."""
 
-    prompt_version: int = PROMPT_VERSION
-
     def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
         self.tag = ref.tag
         self._name = f"{ref.name}:{ref.label}"
         self._url = host_url(config)
         self._seconds = config.timeout_seconds
-        self._client = _client(config, connect=CONNECT_SECONDS, read=config.timeout_seconds)
+        self._client = connected(config)
         try:
             tags, shown = _ask(self._client, self._url, self._name)
         except BaseException:
@@ -124,6 +127,8 @@ class OllamaBackend:
         self.revision = digest[:12] or "unknown"
         self.context = _context(shown, config.max_context)
         self._raw = _is_bare(shown)
+        noted = (shown.modelinfo or {}).get(trained.KEY)
+        self.prompt_version: int = trained.prompt_version({} if noted is None else {"prompt_version": noted}, self.tag)
         self._thinks = "thinking" in (shown.capabilities or [])
 
     def count_tokens(self, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from testing_crew.errors import BackendUnavailable
 from testing_crew.prompt import PROMPT_VERSION
 
+KEY = "testing_crew.prompt_version"  # in a GGUF's metadata
 NOTES = ("training.json", "export.json")
 
 

@@ -47,7 +47,7 @@ def test_a_tokenizer_under_another_pattern_s_name_is_found_out(smoke, tmp_path, 
     from export.convert import convert
 
     texts = json.loads((smoke / "data" / "proof.json").read_text())
-    wrong = convert(smoke / "model", tmp_path / "wrong.gguf", "f32", "gpt-2")
+    wrong = convert(smoke / "model", tmp_path / "wrong.gguf", "f32", "gpt-2", 1)
     with pytest.raises(NotTheSameModel, match="token ids differ"):
         token_parity(smoke / "model", wrong, texts)
 
@@ -67,5 +67,5 @@ def test_other_weights_are_found_out(smoke, tmp_path):
     with torch.no_grad():
         model.model.layers[0].mlp.down_proj.weight.mul_(1.5)
     model.save_pretrained(changed)
-    gguf = convert(changed, tmp_path / "changed.gguf", "f32", "starcoder")
+    gguf = convert(changed, tmp_path / "changed.gguf", "f32", "starcoder", 1)
     assert logit_difference(smoke / "model", gguf, texts) > 1e-3

@@ -1,23 +1,26 @@
 """A stage from end to end on the embedded base: it learns, it is resumed exactly, and what is wrong is told plainly."""
 
+import errno
 import json
 import os
 import signal
 import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 from subprocess import PIPE
 
 import children
 import pytest
+from safetensors import SafetensorError
 from transformers.trainer_callback import TrainerCallback
 
 from finetune.adapters import lineage, must_fit, newest, weights_of
 from finetune.bases import find_base
-from finetune.plan import Plan
+from finetune.plan import Plan, all_steps
 from finetune.recipe import read_recipe, shipped
 from finetune.runs import encode, open_run
-from finetune.train import make_trainer, train
+from finetune.train import _told, make_trainer, train
 from self_improve.cli.app import main
 from testing_crew.errors import BackendUnavailable, ConfigError, UserMistake
 
@@ -233,6 +236,7 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tm
         (["--set", "learning_rat=1"], "no learning_rat", "learning_rate"),
         (["--set", "lora.targets=['nothing']"], "no adapter fits", "lora.targets"),
         (["--set", "four_bit=yes"], "4-bit", "four_bit=auto"),
+        (["--set", "learning_rate.x=1"], "learning_rate is no table", ""),
         (["--config", "/nowhere.toml"], "cannot be read as a recipe", ""),
     ],
 )
@@ -296,10 +300,93 @@ def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(rows_file, ho
     # a rate at which everything overflows
     more = ("learning_rate=1e30", "lora.r=4", "evaluations=8")
     said = mistake(capsys, *words(rows_file, *(word for key in more for word in ("--set", key))))
-    assert "the loss is" in said
-    assert "learning_rate" in said
+    assert "loss is nan" in said
     assert not list(home.glob("adapters/*/training.json"))
-    assert list(home.glob("adapters/*/checkpoints/checkpoint-*"))
+    # what it names is the last checkpoint, and it is one that can be gone on from
+    mend = said.rpartition("lower the rate: ")[2].partition(" goes on")[0].split()
+    assert mend[:3] == ["--set", "learning_rate=1e-5", "--from"]
+    assert weights_of(Path(mend[3])).parent.name == "checkpoints"
+    again = train(open_run(recipe(rows_file, "lora.r=4", "learning_rate=1e-5"), "embedded", mend[3]))
+    assert again.dev_loss == pytest.approx(again.dev_loss_before, rel=0.1)
+
+
+def test_patience_is_not_forgotten_when_it_is_taken_up(rows_file, home):
+    """Two evaluations in a row without a better dev loss end it, also where it was stopped between them."""
+    no_better = ("learning_rate=1e-12", "patience=2", "evaluations=8", "lora.dropout=0.0")
+    whole = train(open_run(recipe(rows_file, *no_better), "embedded"))
+    assert (whole.ended, whole.steps) == ("early", 3)
+
+    def stop(event):
+        if event["event"] == "step" and event["step"] == 1:  # it is heard at the end of the next
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(open_run(recipe(rows_file, *no_better), "embedded", fresh=True), stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    events = []
+    rest = train(open_run(recipe(rows_file, *no_better), "embedded", resume=True), events.append)
+    assert (rest.ended, rest.steps) == ("early", 3)
+    assert [event["step"] for event in events if event["event"] == "step"] == [3]
+    # what both sessions took, and not the last alone
+    assert rest.tokens == whole.tokens
+    assert rest.seconds > 0
+
+
+def test_several_processes_share_an_epoch(rows_file, home):
+    """One epoch is one epoch: with two processes half as many steps, of twice as many batches."""
+    asked = recipe(rows_file, "epochs=1.0", "max_steps=1000")
+    assert all_steps(asked, 30) == 30
+    launch = ["-m", "accelerate.commands.launch", "--config_file", str(shipped("a").with_name("ddp.yaml"))]
+    words = command(rows_file, "--set", "epochs=1.0", "--set", "max_steps=1000", "--json")[1:]
+    script = [sys.executable, *launch, "--mixed_precision", "no", "--main_process_port", "0", *words]
+    two = json.loads(children.run(script, seconds=LIMIT, check=True).stdout)
+    one = train(open_run(asked, "embedded", fresh=True))
+    assert two["steps"] == one.steps // 2
+
+
+def test_rows_are_no_longer_than_the_window(rows_file, home):
+    events = []
+    run = open_run(recipe(rows_file, "data.max_tokens=4096"), "embedded", tell=events.append)
+    assert run.recipe.data.max_tokens == 1024
+    assert {"event": "note", "text": "embedded has a window of 1024 tokens: longer rows are left out"} in events
+
+
+def test_a_stage_goes_on_with_the_shape_of_the_one_before(trained, rows_file):
+    _, run, _, _ = trained
+    other = recipe(rows_file, "lora.r=4", stage="b")
+    with pytest.raises(UserMistake, match="has r 16, and the recipe says 4") as error:
+        train(open_run(other, "embedded", str(run.folder)))
+    assert "--set lora.r=16" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "the disk is full",
+        ),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing file"),
+            "the disk is full",
+        ),
+        (MemoryError(), "out of memory"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+            "out of memory",
+        ),
+    ],
+)
+def test_what_the_libraries_raise_for_want_of_room_is_told_with_what_mends_it(rows_file, home, error, what):
+    run = open_run(recipe(rows_file), "embedded")
+    with pytest.raises(UserMistake, match=what) as told, _told(run):
+        raise error
+    mend = told.value.hint
+    assert "--resume" in mend if what == "the disk is full" else "data.max_tokens" in mend and "micro_tokens" in mend
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
@@ -324,7 +411,5 @@ def test_recipes_ship_and_refuse_what_they_do_not_know(tmp_path):
 
 def test_weights_are_found_by_the_run_s_name_too(trained):
     home, run, _, _ = trained
-    from pathlib import Path
-
     assert weights_of(Path(run.folder.name)) == run.folder / "adapter"
     assert home in run.folder.parents

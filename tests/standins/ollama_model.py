@@ -44,6 +44,8 @@ class Published:
     parameters: dict[str, Any] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ("completion",)
     renderer: str = ""
+    adapter: Path | None = None
+    licence: str = ""
 
 
 class ApiError(Exception):
@@ -59,7 +61,7 @@ class Model:
     def __init__(self, name: str, published: Published) -> None:
         self.name = name
         self.published = published
-        self.served = ServedModel(published.path)
+        self.served = ServedModel(published.path, published.adapter)
         self.modified = now()
 
     def details(self) -> dict[str, Any]:
@@ -109,6 +111,7 @@ class Model:
             "modelfile": "\n".join(modelfile),
             "parameters": "\n".join(lines),
             "template": published.template,
+            **({"license": published.licence} if published.licence else {}),
             "details": self.details(),
             "model_info": info,
             "capabilities": list(published.capabilities),

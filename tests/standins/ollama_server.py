@@ -1,7 +1,7 @@
 """A stand-in for an Ollama server: its documented HTTP API over a GGUF that llama.cpp really runs.
 
-Written to https://github.com/ollama/ollama/blob/main/docs/api.md: version, tags, ps, show, generate and chat, streamed as
-NDJSON or in one piece, with Ollama's options, defaults, counts and error bodies. What it does not imitate is Go's
+Written to https://github.com/ollama/ollama/blob/main/docs/api.md: version, tags, ps, show, generate, chat, blobs and create,
+streamed as NDJSON or in one piece, with Ollama's options, defaults, counts and error bodies. What it does not imitate is Go's
 text/template. A model published without a template (``{{ .Prompt }}``) is served just as Ollama does it. For any other,
 ``/api/chat`` renders with the Jinja template in the GGUF, which the published one should equal; a GGUF that has none is
 refused with status 501.
@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
+import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +25,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from ollama_model import ApiError, Model, Published, full_name, now
+from ollama_model import BARE, ApiError, Model, Published, full_name, now
 from served_model import Piece, Server
 
 __all__ = ["OllamaStandIn", "Published"]
@@ -49,9 +52,34 @@ class OllamaStandIn:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.fault: str | None = None
         self.stalled = threading.Event()
+        self._folder = tempfile.TemporaryDirectory()
+        self._blobs = Path(self._folder.name)
         handler = type("Handler", (_Handler,), {"standin": self})
         self.server = Server(port, handler)
         self.url = self.server.url
+
+    def blob(self, digest: str) -> Path:
+        """Where a blob lies; a digest that is none is refused."""
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            raise ApiError(400, "invalid digest format")
+        return self._blobs / digest.replace(":", "-")
+
+    def create(self, name: str, body: dict[str, Any]) -> str:
+        """Make a model out of blobs that are here, with the template and the parameters of a Modelfile."""
+        found = {}
+        for kind in ("files", "adapters"):
+            for file, digest in (body.get(kind) or {}).items():
+                if not self.blob(digest).is_file():
+                    raise ApiError(400, f'blob "{digest}" not found')
+                found[kind] = self.blob(digest)
+                if not file.endswith(".gguf"):
+                    raise ApiError(400, "unsupported content type")
+        template, licence = body.get("template") or BARE, body.get("license") or ""
+        published = Published(
+            found["files"], template, dict(body.get("parameters") or {}), adapter=found.get("adapters"), licence=licence
+        )
+        self.models[full_name(name).casefold()] = Model(full_name(name), published)
+        return "success"
 
     def find(self, name: str) -> Model:
         model = self.models.get(full_name(name).casefold())
@@ -70,6 +98,7 @@ class OllamaStandIn:
         self.server.stop()
         for model in self.models.values():
             model.served.close()
+        self._folder.cleanup()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,11 +131,54 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, b"404 page not found", "text/plain")
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        if self.path.startswith("/api/blobs/"):
+            there = self.standin.blob(self.path.rpartition("/")[2]).is_file()
+            self._send(200 if there else 404, b"", "text/plain")
+        else:
+            self.do_GET()
+
+    def _blob(self) -> None:
+        """A file, sent in one piece or in chunks, kept under the digest that it is sent by."""
+        digest = self.path.rpartition("/")[2]
+        place = self.standin.blob(digest)
+        found = hashlib.sha256()
+        with place.with_suffix(".part").open("wb") as file:
+            for piece in self._pieces():
+                found.update(piece)
+                file.write(piece)
+        if f"sha256:{found.hexdigest()}" != digest:
+            raise ApiError(400, "digest does not match")
+        place.with_suffix(".part").rename(place)
+        self._send(201, b"", "text/plain")
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            yield self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def _create(self, body: dict[str, Any]) -> None:
+        name = body.get("model") or body.get("name")
+        if not name:
+            raise ApiError(400, "model is required")
+        if not body.get("files"):
+            raise ApiError(501, "this stand-in creates models from files only")
+        self._json({"status": self.standin.create(name, body)})
 
     def do_POST(self) -> None:
+        if self.path.startswith("/api/blobs/"):
+            try:
+                self._blob()
+            except ApiError as error:
+                self._json({"error": error.message}, error.status)
+            return
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        act = {"/api/show": self._show, "/api/generate": self._generate, "/api/chat": self._chat}.get(self.path)
+        acts = {"/api/show": self._show, "/api/generate": self._generate, "/api/chat": self._chat}
+        act = {**acts, "/api/create": self._create}.get(self.path)
         if act is None:
             self._send(404, b"404 page not found", "text/plain")
             return

@@ -67,8 +67,9 @@ class Piece:
 class ServedModel:
     """One GGUF file, loaded at its first use."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, adapter: Path | None = None) -> None:
         self.path = Path(path)
+        self.adapter = adapter
         self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         self.lock = threading.RLock()
         self._llama: Any = None
@@ -79,7 +80,9 @@ class ServedModel:
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             import llama_cpp
 
-            self._llama = llama_cpp.Llama(str(self.path), n_ctx=0, verbose=False)  # 0: the context it was trained with
+            self._llama = llama_cpp.Llama(
+                str(self.path), n_ctx=0, lora_path=str(self.adapter) if self.adapter else None, verbose=False
+            )  # 0: the context it was trained with
         return self._llama
 
     @property

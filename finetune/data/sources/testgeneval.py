@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -102,6 +103,14 @@ def prepare(code: str, tests: str, module: str, units: set[str] | None = None) -
     kept = surgery.cut(pointed, lambda name: name not in unusable)
     if not kept:
         raise Dropped("no test that runs on its own")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(
+                kept, "<tests>", "exec", dont_inherit=True
+            )  # what ast lets pass: a __future__ that does not come first
+    except (SyntaxError, ValueError):
+        raise Dropped("no full file") from None
     return kept
 
 

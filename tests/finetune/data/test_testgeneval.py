@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from finetune.data.imports import point_at
+from finetune.data.sources.testgeneval import prepare
 from testing_crew import prompt
 
 CODE = '''"""A till."""
@@ -184,3 +185,11 @@ def test_unittest_is_said_in_pytests_style(built, jsonl):
 )
 def test_units_are_imported_from_the_module_that_is_shown(tests, wanted):
     assert point_at(tests, "shop.till", {"total"}) == wanted
+
+
+def test_an_import_goes_below_the_docstring_and_what_must_come_first():
+    tests = '"""Tests."""\nfrom __future__ import annotations\n\nimport shop\n\n\ndef test_total():\n    assert shop.total(1) == 2\n'
+    made = prepare("def total(a):\n    return a + 1\n", tests, "shop.till")
+    compile(made, "made", "exec", dont_inherit=True)
+    assert "from shop.till import total" in made
+    assert "assert total(1) == 2" in made

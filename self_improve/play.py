@@ -1,0 +1,100 @@
+"""A model at work on tasks: self-play, whose traces are trained on, and a model's outcomes, on which the gate decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchmarks.self_correction import ROUNDS, Outcome, Task, evaluate
+from testing_crew import TestingCrew
+from testing_crew.backends import open_backend
+from testing_crew.config import Config
+from testing_crew.errors import UserMistake
+from trace_logger.notice import capture_enabled
+
+Told = Callable[[str, int, int], None]
+COMMAND = "self-play"
+_WARM = 0.8  # the temperature of every sample but the first
+
+
+def self_play(model: str, tasks: Sequence[Task], samples: int, config: Config, noted: Path, tell: Told) -> int:
+    """Let ``model`` work on every task ``samples`` times, the first time greedily; returns how many files were accepted.
+
+    The traces are in the workspace's store. What is done is noted in the file ``noted``: called again, it goes on. Raises
+    UserMistake where traces are off, GenerationFailed where the model stops answering.
+    """
+    if not (capture_enabled() and config.traces.enabled):
+        raise UserMistake(
+            "self-play keeps its traces, and traces are off", hint="TESTING_CREW_TRACES=on, or [traces] enabled"
+        )
+    done = _read(noted)
+    jobs = [(f"{number}/{task.id}", number, task) for number in range(samples) for task in tasks]
+    backend = open_backend(model, config.server) if any(key not in done for key, *_ in jobs) else None
+    try:
+        for at, (key, number, task) in enumerate(jobs, 1):
+            if key not in done and backend is not None:
+                sampling = config.sampling
+                if number:
+                    warmer = max(sampling.temperature, _WARM)
+                    sampling = sampling.model_copy(update={"temperature": warmer, "seed": sampling.seed + number})
+                crew = TestingCrew(
+                    None,
+                    ROUNDS,
+                    0.0,
+                    config=config.model_copy(update={"sampling": sampling}),
+                    backend=backend,
+                    traces=True,
+                )
+                with crew.runner:
+                    (outcome,) = evaluate(crew, [task], COMMAND, raise_dead=True)
+                done[key] = outcome
+                _append(noted, key, outcome.model_copy(update={"answers": (), "best": ()}))
+            tell(COMMAND, at, len(jobs))
+    finally:
+        if backend is not None:
+            backend.close()
+    return sum(outcome.accepted_in is not None for outcome in done.values())
+
+
+def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell: Told) -> list[Outcome]:
+    """What ``model`` makes of every task, greedily, with every answer; kept in the file ``kept``, and gone on from there.
+
+    Nothing of it goes into the trace store. Raises GenerationFailed where the model stops answering.
+    """
+    done = _read(kept)
+    if any(task.id not in done for task in tasks):
+        backend = open_backend(model, config.server)
+        crew = TestingCrew(None, ROUNDS, 0.0, config=config, backend=backend, traces=False)
+        try:
+            with crew.runner:
+                for at, task in enumerate(tasks, 1):
+                    if task.id not in done:
+                        (done[task.id],) = evaluate(crew, [task], f"gate {model}", raise_dead=True)
+                        _append(kept, task.id, done[task.id])
+                    tell(f"gate: {model}", at, len(tasks))
+        finally:
+            backend.close()
+    return [done[task.id] for task in tasks]
+
+
+def _read(file: Path) -> dict[str, Outcome]:
+    """What was noted; a line at which the process was killed is taken out."""
+    done: dict[str, Outcome] = {}
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
+    for number, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+            done[row["key"]] = Outcome.model_validate(row["outcome"])
+        except (ValueError, KeyError, TypeError, ValidationError):
+            file.write_text("".join(lines[:number]), encoding="utf-8")
+            break
+    return done
+
+
+def _append(file: Path, key: str, outcome: Outcome) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps({"key": key, "outcome": outcome.model_dump()}) + "\n")
