@@ -15,6 +15,7 @@ from finetune.bases import Base, find_base, load_tokenizer
 from finetune.data.build import DataSet, build
 from finetune.data.rows import Row
 from finetune.recipe import Recipe
+from testing_crew.backends import trained
 from testing_crew.errors import UserMistake
 from trace_logger.workspace import workspace
 
@@ -33,6 +34,11 @@ class Run:
     tokenizer: Any
     folder: Path
     minutes: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end before."""
+        return (self.folder / NOTE).is_file()
 
     @property
     def checkpoint(self) -> Path | None:
@@ -76,6 +82,7 @@ def open_run(
         tokenizer = load_tokenizer(base)
         recipe = _within_window(recipe, base, tell)
         begin = _start(recipe.stage, base, start)
+        recipe = _with_version(recipe, base, begin)
         data = build(recipe.data, tokenizer, workspace(), _reading(tell))
     if not data.dev:
         raise UserMistake(
@@ -89,8 +96,9 @@ def open_run(
         if every.is_main_process:
             shutil.rmtree(run.folder, ignore_errors=True)
         every.wait_for_everyone()
-    elif (run.folder / NOTE).is_file():
-        raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
+    elif run.finished:
+        if not resume:
+            raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
     elif run.checkpoint and not resume:
         raise UserMistake(
             f"an unfinished run of the same inputs is there: {run.checkpoint}",
@@ -110,6 +118,15 @@ def _must_be_launched() -> None:
             f"there are {torch.cuda.device_count()} GPUs, and one process trains on one",
             hint="CUDA_VISIBLE_DEVICES=0 testing-crew train …; or all of them, by accelerate launch (finetune/configs/ddp.yaml)",
         )
+
+
+def _with_version(recipe: Recipe, base: Base, start: Path | None) -> Recipe:
+    """The recipe with the prompt of what is trained on, where it does not ask for another."""
+    if recipe.data.prompt_version is not None:
+        return recipe
+    notes = trained.of_adapter(start) if start else trained.notes_of(Path(base.source)) if base.is_folder else {}
+    version = trained.prompt_version(notes, start or base.name)
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"prompt_version": version})})
 
 
 def _within_window(recipe: Recipe, base: Base, tell: Tell | None) -> Recipe:

@@ -16,7 +16,6 @@ from finetune.bases import load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
 from finetune.runs import Run, Tell, encode, has_cuda, open_run
 from testing_crew.errors import UserMistake
-from testing_crew.prompt import PROMPT_VERSION
 from trace_logger.records import utc_now
 
 __all__ = ["open_run", "train"]
@@ -116,7 +115,7 @@ def fix_steps(trainer: Any, planned: Plan) -> None:
 def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Adapter | None:
     """Train ``run`` to its end, from its last checkpoint where there is one; leaves the folder that `finetune.card` describes.
 
-    With ``plan_only`` it measures, writes the plan and returns None.
+    With ``plan_only`` it measures, writes the plan and returns None. A run that is finished is not trained again.
 
     Raises UserMistake for what the person can mend (memory, disk), LossIsNotANumber, KeyboardInterrupt when it was stopped
     (the checkpoint is kept and ``--resume`` goes on).
@@ -126,6 +125,8 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
     from finetune.callbacks import Watch
 
     tell = tell or (lambda event: None)
+    if run.finished:
+        return lineage(run.folder)
     run.folder.mkdir(parents=True, exist_ok=True)
     with _told(run):
         kept = run.folder / PLAN
@@ -182,7 +183,7 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
         base_sha256=run.base.sha256,
         started_from=str(run.start) if run.start else None,
         started_from_sha256=noted(run.start) if run.start else None,
-        prompt_version=PROMPT_VERSION,
+        prompt_version=run.recipe.data.version,
         sha256=noted(folder),
         data=run.data.manifest,
         recipe=run.recipe.model_dump(mode="json"),

@@ -54,7 +54,7 @@ stage() { # stage NAME SOURCE…
   local sources=(); for source in "$@"; do sources+=(--data "$source"); done
   if ls "$TESTING_CREW_HOME"/adapters/*-"$name"-*/training.json >/dev/null 2>&1; then echo "== stage $name is there =="; return; fi
   echo "== stage $name: $* =="
-  $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=$longest" --set data.dev_share=0.1 \
+  $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=$longest" --set data.dev_share=0.1 --set data.prompt_version=2 \
     --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set micro_tokens=1024 --set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
 }
 

@@ -40,5 +40,4 @@ def curate_store(
         curated = curate(
             found, GateVerifier(runner), rules, tasks=tasks, held_out=held_out, memory=memory_of(out), tell=tell
         )
-    write(curated, out)
-    return curated.manifest
+    return write(curated, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from export.export import Base, Quantisation, Told, export_adapter
@@ -12,12 +13,11 @@ from testing_crew.errors import BackendUnavailable, UserMistake
 
 
 def must_have_packages() -> None:
-    """Raises BackendUnavailable where a package that merging needs is missing."""
-    try:
-        import peft  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise BackendUnavailable(f"an export needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    """Raises BackendUnavailable where a package that training or merging needs is missing."""
+    for name in ("torch", "transformers", "peft", "trl", "llama_cpp"):
+        if find_spec(name) is None:
+            extra = "local" if name == "llama_cpp" else "train"
+            raise BackendUnavailable(f"{name} is not installed", hint=f"pip install 'testing-crew[{extra}]'")
 
 
 def export_run(

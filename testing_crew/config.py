@@ -143,13 +143,13 @@ def trust(loaded: LoadedConfig) -> list[str]:
     return wanted
 
 
-def use(tag: str, start: Path) -> Change:
-    """Write ``tag`` into the project's settings (a new testing_crew.toml if it has none) and remember the old one."""
+def use(tag: str, start: Path, why: str = "") -> Change:
+    """Write ``tag`` into the project's settings (a new testing_crew.toml if it has none); remember the old one, and ``why``."""
     file = _project_file(start) or _project_root(start) / FILE
     written = _as_written(parse(tag), file)
     before = read_settings(file).get("model")
     if before != written:
-        _remember(file, "use", before, written)
+        _remember(file, "use", before, written, why)
         write_setting(file, "model", written)
     in_force = _resolved(written, file)
     if _is_delicate(parse(in_force)):
@@ -175,9 +175,14 @@ def rollback(start: Path) -> Change:
     return Change(file=file, before=before, after=after)
 
 
-def _remember(file: Path, action: str, before: str | None, after: str | None) -> None:
+def history(start: Path) -> list[dict[str, Any]]:
+    """The swaps of the project's model, oldest first: ``action``, ``before``, ``after``, ``at`` and, where noted, ``why``."""
+    return list(read_note(HISTORY).get(str(_project_file(start)), []))
+
+
+def _remember(file: Path, action: str, before: str | None, after: str | None, why: str = "") -> None:
     history = read_note(HISTORY)
-    event = {"action": action, "before": before, "after": after, "at": utc_now()}
+    event = {"action": action, "before": before, "after": after, "at": utc_now(), **({"why": why} if why else {})}
     write_note(HISTORY, history | {str(file): [*history.get(str(file), []), event]})
 
 

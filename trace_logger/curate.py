@@ -132,8 +132,8 @@ def curate(
     return result
 
 
-def write(curated: Curated, folder: Path) -> None:
-    """Write train, dev, what was dropped and the manifest into ``folder``; the manifest last. Raises `PairFileError`."""
+def write(curated: Curated, folder: Path) -> dict[str, Any]:
+    """Write train, dev, what was dropped and the manifest (last) into ``folder``; returns it. Raises `PairFileError`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, pairs in ((TRAIN, curated.train), (DEV, curated.dev)):
         export_pairs(pairs, folder / name, force=True)
@@ -142,6 +142,7 @@ def write(curated: Curated, folder: Path) -> None:
     manifest = {**curated.manifest, "sha256": sums}
     _replace(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     (folder / _MEMORY).unlink(missing_ok=True)
+    return manifest
 
 
 def memory_of(folder: Path) -> Path:

@@ -32,7 +32,8 @@ class DataRecipe(BaseModel):
 
     ``max_tokens`` bounds prompt and completion together. ``rows`` is a subset by seed, taken after all filters.
     ``near_duplicates`` is a Jaccard similarity; 1 switches that filter off. ``replay`` names sources whose train rows are mixed
-    in until they are ``replay_share`` of the train set.
+    in until they are ``replay_share`` of the train set. ``prompt_version`` is that of the rows that ask for a repair; the
+    version belongs to the model, and where None is given a stage keeps that of what it starts from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +48,13 @@ class DataRecipe(BaseModel):
     near_duplicates: float = Field(0.85, gt=0, le=1)
     replay: tuple[str, ...] = ()
     replay_share: float = Field(0.0, ge=0, lt=1)
+    prompt_version: int | None = Field(None, ge=1, le=prompt.PROMPT_VERSION)
     seed: int = 0
+
+    @property
+    def version(self) -> int:
+        """The version of the prompt that the rows have."""
+        return self.prompt_version or prompt.PROMPT_VERSION
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ class _Work:
     not_scored: list[str] = field(default_factory=list)
 
     def open(self, text: str) -> tuple[Source, Context]:
-        context = Context(self.measure.fits, self.home, self.recipe.seed, self.recipe.dev_share)
+        recipe = self.recipe
+        context = Context(self.measure.fits, self.home, recipe.seed, recipe.dev_share, recipe.version)
         return open_source(text, context), context
 
     def key(self, sources: list[Source], tokenizer: Any) -> str:
@@ -102,7 +110,7 @@ class _Work:
             "inputs": [(s.name, s.digest) for s in sources],
             "fingerprints": hashlib.sha256(_read(marks)).hexdigest() if marks else "",
             "tokenizer": _tokenizer_hash(tokenizer),
-            "prompt": prompt.PROMPT_VERSION,
+            "prompt": self.recipe.version,
             "code": _code_hash(),
         }
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
@@ -119,7 +127,7 @@ class _Work:
             train = self.mixed(train, dev, self.filtered(replayed, None))
         manifest = {
             "recipe": recipe.model_dump(),
-            "prompt_version": prompt.PROMPT_VERSION,
+            "prompt_version": recipe.version,
             "tokenizer": _tokenizer_hash(self.measure.tokenizer),
             "inputs": self.inputs,
             "filters": self.steps,

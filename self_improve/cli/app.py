@@ -146,7 +146,73 @@ def export_command(
     """
     from self_improve.cli.export import export_model
 
-    export_model(adapter, name, version, quantise, lora, base, ollama, _load(Path.cwd()), as_json)
+    kind = _one_of(quantise, ("q8_0", "f16"), "quantisation")
+    export_model(adapter, name, version, kind, lora, base, ollama, _load(Path.cwd()), as_json)
+
+
+@app.command()
+def improve(
+    self_play: Annotated[
+        list[Path] | None, typer.Option(help="Code to practise on first: files, folders, a table of functions.")
+    ] = None,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option(help="What the gate decides on: files, folders, a tasks file; else a third of the project."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How often self-play works on each.")] = 1,
+    name: Annotated[str, typer.Option(help="What the new model is to be called.")] = "mine",
+    base: Annotated[
+        str | None, typer.Option(help="The base to train on; that of the model in use if not given.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="ADAPTER", help="Where C starts; the newest of B, else of A.")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One key of stage C.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Of training, at most.")] = None,
+    quantise: Annotated[str, typer.Option(help="q8_0 or f16.")] = "q8_0",
+    fingerprints: Annotated[Path | None, typer.Option(help="Benchmark tasks that nothing like is trained on.")] = None,
+    ollama: Annotated[
+        bool, typer.Option("--ollama", help="Give a promoted model to the Ollama server, and use it there.")
+    ] = False,
+    least_effect: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least rise that is worth a swap.")] = 0.02,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it takes; do nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a better model out of what was repaired: curate, train, export, compare, and use it if it is better.
+
+    Stopped or killed, the same command goes on. Exit code 0: promoted; 1: the model in use was kept.
+    """
+    from self_improve.cli.improve import run_round
+    from self_improve.gate import Rules
+    from self_improve.improve import Options
+
+    options = Options(
+        self_play=tuple(str(path.expanduser().resolve()) for path in self_play or []),
+        samples=samples,
+        tasks=tuple(str(path.expanduser().resolve()) for path in tasks or []),
+        name=name,
+        base=base,
+        start=start,
+        recipe=tuple(override or []),
+        minutes=minutes,
+        quantisation=_one_of(quantise, ("q8_0", "f16"), "quantisation"),
+        fingerprints=str(fingerprints.resolve()) if fingerprints else None,
+        ollama=ollama,
+        rules=Rules(least_effect=least_effect),
+    )
+    raise typer.Exit(run_round(options, _load(Path.cwd()), Path.cwd(), dry_run, as_json))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Say which model is in use and why, how many repairs wait for a round, and what the last round decided."""
+    from self_improve.cli.improve import show_status
+
+    show_status(_load(Path.cwd(), check_trust=False), Path.cwd(), as_json)
 
 
 @app.command()
@@ -193,6 +259,14 @@ def doctor(as_json: Json = False) -> None:
     from self_improve.cli.doctor import examine
 
     raise typer.Exit(examine(_load(Path.cwd(), check_trust=False), as_json))
+
+
+def _one_of(value: str, values: tuple[str, ...], what: str) -> Any:
+    from testing_crew.errors import UserMistake
+
+    if value not in values:
+        raise UserMistake(f"there is no {what} {value!r}", hint=f"one of {', '.join(values)}")
+    return value
 
 
 def _load(near: Path, python: str | None = None, *, check_trust: bool = True) -> LoadedConfig:

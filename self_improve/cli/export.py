@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from testing_crew.errors import UnknownModel, UserMistake
 
 if TYPE_CHECKING:
+    from export.export import Quantisation
     from export.registry import Exported
     from testing_crew.config import LoadedConfig
 
@@ -16,7 +17,7 @@ def export_model(
     adapter: str,
     name: str | None,
     version: str | None,
-    quantise: str,
+    quantise: Quantisation,
     lora: bool,
     base: str | None,
     ollama: bool,
@@ -24,12 +25,9 @@ def export_model(
     as_json: bool,
 ) -> None:
     """Export, publish to Ollama where asked, and say what came of it."""
-    from export.export import Quantisation
     from self_improve.cli.say import Console, text
     from self_improve.cli.train import hush
 
-    if quantise not in get_args(Quantisation):
-        raise UserMistake(f"there is no quantisation {quantise!r}", hint=f"one of {', '.join(get_args(Quantisation))}")
     console = Console(stderr=True, quiet=as_json)
     with console.status(text("looking")) as status:
         if adapter.startswith("local/"):
@@ -45,7 +43,7 @@ def export_model(
                 adapter,
                 name,
                 version,
-                quantisation=quantise,  # type: ignore[arg-type]  # looked at above
+                quantisation=quantise,
                 as_lora=lora,
                 base_name=base,
                 tell=lambda what: status.update(text(what)),

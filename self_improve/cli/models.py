@@ -16,7 +16,7 @@ def list_models(loaded: LoadedConfig, as_json: bool) -> None:
 
     config = loaded.config
     rows = [
-        {"tag": a.tag, "usable": a.usable, "in_use": a.tag == config.model, "note": a.note}
+        {"tag": a.tag, "usable": a.usable, "in_use": a.tag == config.model, "note": _lineage(a.tag) or a.note}
         for a in [*available(config.server, [config.model]), *_trained()]
     ]
     origin = loaded.origins.get("model", "default")
@@ -33,6 +33,28 @@ def list_models(loaded: LoadedConfig, as_json: bool) -> None:
     console = Console()
     console.print(table)
     console.print(f"in use: {config.model} (set by: {origin})", soft_wrap=True)
+
+
+def _lineage(tag: str) -> str:
+    """Where a model of the registry comes from, and what a gate found of it; empty for others."""
+    from export.registry import exported
+    from testing_crew.backends.ref import parse
+    from testing_crew.errors import TestingCrewError
+
+    try:
+        ref = parse(tag)
+        made = exported(ref) if ref.kind == "local" else None
+    except TestingCrewError as error:
+        return error.message
+    if made is None:
+        return ""
+    rows = (made.data.get("train") or {}).get("rows")
+    told = f"stage {made.stage or '?'} on {made.base}, {made.quantisation}" + (f", {rows} rows" if rows else "")
+    scores = made.scores
+    if not scores:
+        return f"{told}; not measured"
+    rate = f"accepted@3 {scores['accepted@3']:.0%} of {scores['n']} tasks"
+    return f"{told}; {rate}, {scores['decision']} against {scores['against']}"
 
 
 def _trained() -> list[Available]:

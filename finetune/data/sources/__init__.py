@@ -14,6 +14,7 @@ from finetune.data import plain
 from finetune.data.read import Spec
 from finetune.data.rows import Row
 from testing_crew.errors import UserMistake
+from testing_crew.prompt import PROMPT_VERSION
 
 Fits = Callable[[str, str], bool]
 
@@ -34,7 +35,7 @@ def in_pytests_style(tests: str, tree: ast.Module) -> str:
 
 @dataclass
 class Context:
-    """What a source is told: whether a prompt and its completion fit the window, the workspace, the seed, the dev share.
+    """What a source is told: whether prompt and completion fit the window, the workspace, seed, dev share, the prompt's version.
 
     ``dropped`` counts the records that gave no row, by the reason; ``not_scored`` names what may no more be scored.
     """
@@ -43,6 +44,7 @@ class Context:
     home: Path
     seed: int = 0
     dev_share: float = 0.05
+    prompt_version: int = PROMPT_VERSION
     dropped: Counter[str] = field(default_factory=Counter)
     not_scored: list[str] = field(default_factory=list)
 

@@ -27,12 +27,12 @@ def traces(spec: Spec, context: Context) -> Source:
     """``traces`` (the workspace's store), ``traces:STORE.db``, ``traces:FILE.jsonl`` (exported), ``traces:FOLDER`` (curated)."""
     place = Path(spec.where).expanduser() if spec.where else context.home / "traces.db"
     if place.is_dir():
-        return _curated(place)
+        return _curated(place, context)
     if not place.is_file():
         raise UserMistake(f"traces: there is no {place}", hint=_HINT)
     made: list[Row] = []
     used: Counter[tuple[str, str]] = Counter()
-    found = _of_pairs(place) if place.suffix != ".db" else _of_store(place, context)
+    found = _of_pairs(place, context) if place.suffix != ".db" else _of_store(place, context)
     for row in found:
         used[row.kind, row.group] += 1
         if used[row.kind, row.group] > (1 if row.kind == "generate" else PAIRS_PER_UNIT):
@@ -44,13 +44,13 @@ def traces(spec: Spec, context: Context) -> Source:
     return Source("traces", str(place), len(made) + context.dropped.total(), digest_of(made), iter(made))
 
 
-def _curated(place: Path) -> Source:
+def _curated(place: Path, context: Context) -> Source:
     """What `trace_logger.curate` left, divided as it is there. A pair teaches the repair, and the file that it ended in."""
     made: list[Row] = []
     first: set[str] = set()
     for name, side in ((TRAIN, TRAIN_ONLY), (DEV, DEV_ONLY)):
         for number, pair in enumerate(read_pairs(place / name)):
-            repair = _repair(f"traces/{side}{number}", pair)
+            repair = _repair(f"traces/{side}{number}", pair, context)
             made.append(repair.model_copy(update={"group": f"{side}{repair.group}"}))
             if repair.group not in first:
                 first.add(repair.group)
@@ -67,9 +67,9 @@ def _curated(place: Path) -> Source:
     return Source("traces", str(place), len(made), digest_of(made), iter(made))
 
 
-def _of_pairs(place: Path) -> Iterator[Row]:
+def _of_pairs(place: Path, context: Context) -> Iterator[Row]:
     for number, pair in enumerate(read_pairs(place)):
-        yield _repair(f"traces/{place.stem}/{number}", pair)
+        yield _repair(f"traces/{place.stem}/{number}", pair, context)
 
 
 def _of_store(place: Path, context: Context) -> Iterator[Row]:
@@ -81,7 +81,7 @@ def _of_store(place: Path, context: Context) -> Iterator[Row]:
                 if pair.fixed_test in suspect:
                     context.drop("contradicts an example of the docstring")
                 else:
-                    yield _repair(f"traces/{trace.id}/{pair.unit}/{number}", pair)
+                    yield _repair(f"traces/{trace.id}/{pair.unit}/{number}", pair, context)
             yield from _first_files(trace)
 
 
@@ -99,13 +99,13 @@ def _first_files(trace: Trace) -> Iterator[Row]:
             )
 
 
-def _repair(key: str, pair: RepairPair) -> Row:
+def _repair(key: str, pair: RepairPair, context: Context) -> Row:
     return Row(
         id=key,
         source="traces",
         kind="repair",
         group=code_hash(pair.code),
-        prompt=prompt.repair(pair.code, pair.failed_test, pair.failure_log),
+        prompt=prompt.repair(pair.code, pair.failed_test, pair.failure_log, context.prompt_version),
         completion=pair.fixed_test,
     )
 
@@ -124,7 +124,8 @@ def synthetic(spec: Spec, context: Context) -> Source:
 
     def rows() -> Iterator[Row]:
         for split, group, number in (("train", TRAIN_ONLY, count), ("dev", DEV_ONLY, dev)):
-            for n, example in enumerate(itertools.islice(stream(context.seed, split=split), number)):
+            made = stream(context.seed, split=split, prompt_version=context.prompt_version)
+            for n, example in enumerate(itertools.islice(made, number)):
                 yield Row(
                     id=f"synthetic/{split}/{context.seed}/{n}",
                     source="synthetic",
@@ -135,7 +136,9 @@ def synthetic(spec: Spec, context: Context) -> Source:
                     licence="Apache-2.0",
                 )
 
-    return Source("synthetic", spec.where, count + dev, f"{context.seed}/{count}/{dev}", rows())
+    return Source(
+        "synthetic", spec.where, count + dev, f"{context.seed}/{count}/{dev}/{context.prompt_version}", rows()
+    )
 
 
 def rows(spec: Spec, context: Context) -> Source:

@@ -1,0 +1,323 @@
+"""The loop, on the embedded base in small: a round from pairs to a verdict, killed on its way, promoted and rolled back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import children
+import command_line
+import pytest
+
+from export import export
+from finetune.data.modules import variations
+from self_improve.cli.app import main
+from self_improve.gate import decide
+from self_improve.play import outcomes
+from self_improve.tasks import load
+from testing_crew import TestingCrew
+from testing_crew.backends import Sampling, open_backend
+from testing_crew.config import Config
+from trace_logger.records import Attempt, CodeUnderTest, PytestRun
+from trace_logger.store import TraceStore
+
+SMALL = ["--base", "embedded", "--quantise", "f16", "--from", "none"]
+SMALL += [
+    word
+    for key in ("max_steps=2", "data.replay_share=0.0", "evaluations=2", "data.max_tokens=1000")
+    for word in ("--set", key)
+]
+EASY = {
+    "clamps": "def clamp(value: int, low: int, high: int) -> int:\n    return max(low, min(high, value))\n",
+    "doubles": "def double(x: int) -> int:\n    return x * 2\n",
+    "larger": "def larger(a: int, b: int) -> int:\n    return a if a > b else b\n",
+    "evens": "def is_even(n: int) -> bool:\n    return n % 2 == 0\n",
+    "joins": "def initials(text: str) -> str:\n    return text[:1].upper()\n",
+    "sums": "def total(numbers: list[int]) -> int:\n    return sum(numbers)\n",
+    "halves": "def half(n: int) -> int:\n    return n // 2\n",
+    "signs": "def sign(n: int) -> int:\n    return (n > 0) - (n < 0)\n",
+}
+
+
+def keep(module, source, unit, call, value):
+    """A trace of a file that failed for a wrong value and was mended."""
+    code = CodeUnderTest(
+        source=source, shown=f"# module: {module}\n{source}", module=module, unit=unit, root="", interpreter=sys.executable
+    )  # fmt: skip
+    right = f"from {module} import {unit}\n\n\ndef test_{unit}():\n    assert {unit}({call}) == {value!r}\n"
+    wrong = right.replace(f"== {value!r}", f"== [{value!r}]")
+    with TraceStore.open() as store:
+        run = store.start_run("/mine", "write", "embedded")
+        trace = store.start_trace(run, "/mine", f"{module}.py", [code], "embedded")
+        for number, (tests, ok) in enumerate([(wrong, False), (right, True)], 1):
+            store.add_attempt(
+                trace,
+                Attempt(
+                    unit=unit, iteration=number, kind="repair" if ok else "generate", prompt="", completion=tests, tests=tests,
+                    run=PytestRun(verdict="passed" if ok else "failed"), accepted=ok, model="embedded",
+                    failure_log="" if ok else f"test_{unit}(): got {value!r}, expected [{value!r}]",
+                ),
+            )  # fmt: skip
+        store.finish_trace(trace, True)
+        store.finish_run(run)
+
+
+PAIRS = [
+    ("words", "def shout(text):\n    return text.upper() + '!'\n", "shout", "'a'", "A!"),
+    ("lists", "def tail(items):\n    return items[1:]\n", "tail", "[1, 2]", [2]),
+    ("money", "def with_tax(price):\n    return round(price * 1.19, 2)\n", "with_tax", "100", 119.0),
+    ("pairs", "def swap(pair):\n    a, b = pair\n    return b, a\n", "swap", "(1, 2)", (2, 1)),
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A project with two modules for the gate, in a workspace with four repairs."""
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "easy").mkdir()
+    for name in ("clamps", "doubles"):
+        (tmp_path / "easy" / f"{name}.py").write_text(EASY[name])
+    for pair in PAIRS:
+        keep(*pair)
+    return tmp_path
+
+
+def improve(*more, seconds=600):
+    return command_line.run("improve", "--tasks", "easy", *SMALL, "--json", *more, seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What a round comes to that nobody stops."""
+    place = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESTING_CREW_HOME", str(place / "home"))
+        patch.chdir(place)
+        (place / "pyproject.toml").touch()
+        (place / "easy").mkdir()
+        for name in ("clamps", "doubles"):
+            (place / "easy" / f"{name}.py").write_text(EASY[name])
+        for pair in PAIRS:
+            keep(*pair)
+        plan = improve("--dry-run")
+        assert [station["name"] for station in json.loads(plan.stdout)] == [
+            "collect",
+            "curate",
+            "train",
+            "export",
+            "gate",
+            "promote",
+        ]
+        assert not (place / "home" / "rounds").exists()
+        done = improve()
+        assert done.returncode == 1, done.stderr
+        yield place, json.loads(done.stdout)
+
+
+def test_a_round_goes_from_pairs_to_a_verdict(whole):
+    place, told = whole
+    assert told["decision"] in ("kept", "undecided")
+    assert (told["curate"]["pairs"], told["curate"]["kept"]) == (4, 4)
+    assert told["train"]["dev_loss"] <= told["train"]["dev_loss_before"]
+    assert told["export"]["proof"]["max_logit_difference"] < 1e-3
+    assert (told["gate"]["n"], told["gate"]["champion"]["errors"]) == (2, 0)
+    answers = list((place / "home" / "rounds" / "0001" / "gate").glob("*/*.jsonl"))
+    assert sorted(file.stem for file in answers) == ["challenger", "champion"]
+    assert all(len(file.read_text().splitlines()) == 2 for file in answers)
+
+
+def test_the_gate_s_own_answers_are_never_trained_on(whole, monkeypatch):
+    place, _ = whole
+    monkeypatch.setenv("TESTING_CREW_HOME", str(place / "home"))
+    with TraceStore.open() as store:
+        assert {trace.target for trace in store.list_traces(limit=None)} == {f"{pair[0]}.py" for pair in PAIRS}
+
+
+def test_status_models_and_a_second_round_without_news(whole, monkeypatch):
+    place, told = whole
+    monkeypatch.setenv("TESTING_CREW_HOME", str(place / "home"))
+    monkeypatch.chdir(place)
+    status = json.loads(command_line.run("status", "--json").stdout)
+    assert (status["model"], status["pairs"], status["waiting"]) == ("embedded", 4, 0)
+    assert status["round"]["decision"] == told["decision"]
+    assert told["why"] in command_line.run("status").stdout
+    listed = json.loads(command_line.run("models", "--json").stdout)["models"]
+    (mine,) = [row for row in listed if row["tag"] == "local/mine:v1"]
+    assert "stage c on embedded" in mine["note"]
+    assert "accepted@3" in mine["note"]
+    again = improve()
+    assert again.returncode == 2
+    assert "nothing new since round 1" in again.stderr
+
+
+def test_killed_on_its_way_it_ends_the_same(whole, place):
+    """Killed after curation, in training, after the export and in the gate: the same manifest, adapter and verdict."""
+    _, told = whole
+    home = place / "home"
+    state = home / "rounds" / "0001" / "round.json"
+    reached = {
+        "curated": lambda: '"curate"' in _text(state),
+        "training": lambda: list(home.glob("adapters/*/checkpoints/checkpoint-1/trainer_state.json")),
+        "exported": lambda: '"export"' in _text(state),
+        "gate": lambda: list(home.glob("rounds/0001/gate/*/champion.jsonl")),
+    }
+    words = ["improve", "--tasks", "easy", *SMALL, "--json"]
+    for name, there in reached.items():
+        with children.started(
+            [sys.executable, "-m", "self_improve.cli.app", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child:
+            deadline = time.monotonic() + 600
+            while not there():
+                assert time.monotonic() < deadline, name
+                assert child.poll() is None, (name, child.communicate())
+                time.sleep(0.01)
+            os.killpg(child.pid, signal.SIGKILL)
+            children.ended(child)
+    done = improve()
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["curate"] == told["curate"]
+    assert found["train"]["sha256"] == told["train"]["sha256"]
+    assert found["export"]["sha256"] == told["export"]["sha256"]
+    assert found["gate"] == told["gate"]
+    assert found["number"] == 1
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def test_a_better_one_is_promoted_used_and_rolled_back(place):
+    for name, source in EASY.items():
+        (place / "easy" / f"{name}.py").write_text(source)
+    useless = place / "useless.json"
+    useless.write_text(json.dumps({f"def {source.split('(')[0][4:]}": ["nothing"] * 9 for source in EASY.values()}))
+    (place / "testing_crew.toml").write_text('model = "scripted:useless.json"\n')
+    assert command_line.run("trust").returncode == 0
+    before = answer("embedded")
+    done = improve("--ollama") if os.environ.get("OLLAMA_HOST") else improve()
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["decision"] == "promoted"
+    assert told["gate"]["wins"] >= 5
+    assert told["gate"]["losses"] == 0
+    assert TestingCrew(model=None).backend.tag == "local/mine:v1"
+    assert 'model = "local/mine:v1"' in (place / "testing_crew.toml").read_text()
+    assert "local/mine:v1" in command_line.run("status").stdout
+    back = command_line.run("rollback")
+    assert "scripted:useless.json" in back.stdout
+    assert (place / "testing_crew.toml").read_text() == 'model = "scripted:useless.json"\n'
+    assert answer("embedded") == before
+
+
+def answer(tag):
+    backend = open_backend(tag)
+    try:
+        return backend.complete("### Task: Write pytest tests\n", Sampling(max_tokens=40)).text
+    finally:
+        backend.close()
+
+
+def test_a_challenger_that_tests_nothing_is_turned_away(place):
+    """By real runs: files that pass and prove nothing win no task, and their share alone would be enough to refuse it."""
+    tasks = load([place / "easy"])
+    vacuous = place / "vacuous.json"
+    files = {
+        name: f"from easy.{name} import {EASY[name].split('(')[0][4:]}\n\n\ndef test_it():\n    assert True\n"
+        for name in EASY
+    }
+    vacuous.write_text(json.dumps({f"# module: easy.{name}": [text] * 3 for name, text in files.items()}))
+    told = []
+    sides = [
+        outcomes(tag, tasks, Config(), place / f"{n}.jsonl", lambda *it: told.append(it))
+        for n, tag in enumerate(("embedded", f"scripted:{vacuous}"))
+    ]
+    verdict = decide(*sides, ("embedded", "vacuous"))
+    assert verdict.challenger.worthless.value == 1.0
+    assert (verdict.decision, verdict.wins) == ("kept", 0)
+    assert "100% of its files cheat or are empty" in verdict.why
+
+
+def test_a_broken_export_ends_the_round_with_the_champion_kept(place, monkeypatch, capsys):
+    monkeypatch.setitem(export.PRE_TOKENIZERS, "embedded", "gpt-2")
+    with pytest.raises(SystemExit) as ended:
+        main(["improve", "--tasks", "easy", *SMALL, "--json"])
+    assert ended.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["decision"] == "kept"
+    assert "the export is not proven: token ids differ" in told["why"]
+    assert "gate" not in told
+    assert not (place / "home" / "models" / "mine").exists()
+
+
+def test_only_one_is_at_work_and_a_dead_one_s_lock_is_no_hindrance(place):
+    script = "from self_improve.rounds import lock\nimport sys\nwith lock():\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    with children.started([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == "held\n"
+        second = improve()
+        assert second.returncode == 2
+        assert f"another improve is at work in {place / 'home'}: process {holder.pid} on" in second.stderr
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(60)
+    assert (place / "home" / ".improve.lock").exists()
+    free = command_line.run("improve", "--tasks", "nowhere", *SMALL)
+    assert "no such file or folder" in free.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "mend"),
+    [
+        (["--tasks", "nowhere"], "no such file or folder", ""),
+        (["--tasks", "easy", "--set", "nonsense=1"], "nonsense", ""),
+        (["--tasks", "easy", "--from", "nowhere"], "there is no adapter", ""),
+        (["--tasks", "easy", "--fingerprints", "nowhere.json"], "cannot be read", "bench fingerprints"),
+        (["--tasks", "easy", "--quantise", "q3"], "no quantisation 'q3'", "q8_0"),
+        (["--tasks", "easy", "--name", "a b"], "is not a model tag", "local/NAME:VERSION"),
+        ([], "no module of", "--tasks PATH"),
+    ],
+)
+def test_mistakes_are_told(place, words, what, mend):
+    if not words:
+        for file in (place / "easy").glob("*.py"):
+            file.rename(place / "easy" / f"test_{file.name}")
+        (place / "zz.py").write_text("def f():\n    return 1\n")
+    done = command_line.run("improve", "--base", "embedded", *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert what in done.stderr
+    assert mend in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_pair_it_says_what_makes_some(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.py").write_text(EASY["clamps"])
+    done = command_line.run("improve", "--tasks", "one.py", *SMALL)
+    assert done.returncode == 2
+    assert "there is no pair of a failed and a mended file" in done.stderr
+    assert "testing-crew write PATH" in done.stderr
+
+
+def test_pairs_of_what_the_gate_decides_on_are_dropped_with_their_reason(place):
+    keep("clamps", EASY["clamps"], "clamp", "5, 1, 3", 3)
+    done = command_line.run("improve", "--tasks", "easy", *SMALL, "--json", "--set", "max_steps=1")
+    told = json.loads(done.stdout)
+    assert told["curate"]["dropped"] == {"held out for the gate": 1}
+
+
+def test_code_to_practise_on_is_found_in_modules_and_tables(tmp_path):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "a.py").write_text(EASY["clamps"])
+    (tmp_path / "pkg" / "test_a.py").write_text("def test(): ...\n")
+    (tmp_path / "rows.jsonl").write_text(
+        json.dumps({"question_id": "Leet/7", "solution": EASY["doubles"], "test": "x"}) + "\n"
+    )
+    found = load([tmp_path / "pkg", tmp_path / "rows.jsonl", tmp_path / "pkg" / "a.py"])
+    assert [task.id for task in found] == ["pkg/a.py", "rows.jsonl/Leet_7", "a.py"]
+    assert found[1].code == EASY["doubles"]
+    assert len(variations(5)) == 5
