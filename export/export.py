@@ -19,7 +19,7 @@ from export.convert import ConversionFailed, convert
 from export.llamacpp import PACKAGE, SHA256
 from export.lora import convert_lora
 from export.merge import merge
-from export.registry import Exported, note, publish
+from export.registry import NOTE, Exported, note, publish
 from export.texts import proof_texts
 from export.verify import prove, prove_served
 from testing_crew.backends import trained
@@ -28,6 +28,7 @@ from testing_crew.backends.llama import MODEL, model_file, registry, sha256_of
 from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
 from testing_crew.errors import UserMistake
+from trace_logger.liveness import alive, this_process
 from trace_logger.records import utc_now
 
 Quantisation = Literal["q8_0", "f16"]
@@ -36,6 +37,7 @@ Told = Callable[[str], None]
 # How llama.cpp calls the tokenizers of the bases that its converter does not know by their hash; the proof confirms it.
 PRE_TOKENIZERS = {"embedded": "starcoder", "smollm2": "smollm"}
 LICENCES = {"embedded": "Apache-2.0", "smollm2": "Apache-2.0"}
+_SCRATCH, _OWNER = ".export-", "owner"
 _ANSWERS = 6  # prompts that both sides answer
 
 
@@ -71,10 +73,13 @@ def export_adapter(
     pre = PRE_TOKENIZERS.get(base.name, "")
     texts = proof_texts()
     registry().mkdir(parents=True, exist_ok=True)
+    _clear_up()
     _must_have_room(base.folder)
-    with tempfile.TemporaryDirectory(dir=registry(), prefix=".export-") as scratch, _full_disk_told():
+    with tempfile.TemporaryDirectory(dir=registry(), prefix=_SCRATCH) as scratch, _full_disk_told():
         work, ready = Path(scratch), Path(scratch) / "ready"
+        (work / _OWNER).write_text(this_process(), encoding="utf-8")
         ready.mkdir()
+        (ready / NOTE).write_text(json.dumps({"prompt_version": version}), encoding="utf-8")  # as it will be served
         tell("merging")
         merged = merge(adapter, base.folder, work / "merged", whole=as_lora)
         tell("converting")
@@ -136,6 +141,17 @@ def _licence(base: Base, notes: dict[str, Any]) -> str:
     of_rows = (notes.get("data") or {}).get("licences") or {}
     trained_on = ", ".join(f"{name} ({count} rows)" for name, count in of_rows.items()) or "not noted"
     return f"Base {base.name}: {LICENCES.get(base.name, 'see its model card')}. Trained on rows of these licences: {trained_on}."
+
+
+def _clear_up() -> None:
+    """Remove what exports that were killed have left."""
+    for folder in registry().glob(f"{_SCRATCH}*"):
+        try:
+            owner = (folder / _OWNER).read_text(encoding="utf-8")
+        except OSError:
+            continue  # one that is just beginning
+        if not alive(owner):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _must_have_room(base: Path) -> None:

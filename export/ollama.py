@@ -13,7 +13,7 @@ from testing_crew.backends.base import ModelConfig, Sampling
 from testing_crew.backends.llama import model_file
 from testing_crew.backends.ollama import connected, host_url
 from testing_crew.backends.ref import parse
-from testing_crew.errors import BackendUnavailable
+from testing_crew.errors import BackendUnavailable, UserMistake
 
 TEMPLATE = "{{ .Prompt }}"
 _ANSWER = 64  # tokens
@@ -35,6 +35,7 @@ def publish_to_ollama(model: Exported, config: ModelConfig, tell: Callable[[str]
     url = host_url(config)
     client = connected(config)
     try:
+        _must_be_free(client, name, model)
         tell(f"uploading to {url}")
         files = {"model.gguf": client.create_blob(model.file if not model.over else model_file(parse(model.over)))}
         adapters = {"adapter.gguf": client.create_blob(model.file)} if model.over else None
@@ -59,10 +60,38 @@ def publish_to_ollama(model: Exported, config: ModelConfig, tell: Callable[[str]
         ) from error
     finally:
         client.close()
-    _shown_alike(model, shown, name)
-    tell("comparing an answer")
-    _answers_alike(model, config, name)
+    try:
+        _shown_alike(model, shown, name)
+        tell("comparing an answer")
+        _answers_alike(model, config, name)
+    except NotTheSameModel:
+        _take_back(config, name)
+        raise
     return parse(f"ollama/{name}").tag
+
+
+def _must_be_free(client: Any, name: str, model: Exported) -> None:
+    """Raises UserMistake where the server has another model of that name: it is not overwritten."""
+    import ollama
+
+    try:
+        there = client.show(name)
+    except ollama.ResponseError as error:
+        if error.status_code != 404:
+            raise
+        return
+    if model.sha256[model.file.name] not in (there.modelfile or ""):
+        raise UserMistake(
+            f"Ollama has another {name}", hint=f"ollama rm {name}, or export with another --name or --version"
+        )
+
+
+def _take_back(config: ModelConfig, name: str) -> None:
+    client = connected(config)
+    try:
+        client.delete(name)
+    finally:
+        client.close()
 
 
 def _shown_alike(model: Exported, shown: Any, name: str) -> None:

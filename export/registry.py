@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from testing_crew.backends.files import replace
 from testing_crew.backends.llama import MODEL, registry
 from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
@@ -134,6 +135,4 @@ def modelfile(model: Exported) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
+    replace(file, text)

@@ -22,9 +22,11 @@ class NotTheSameModel(TestingCrewError):
     """The GGUF does not do what the transformers model does."""
 
 
-def _open(gguf: Path, context: int, lora: Path | None = None) -> Any:
+def _open(gguf: Path, context: int, lora: Path | None = None, *, exact: bool = True) -> Any:
+    """The file with the logits of all positions; ``exact``ly in 32 bits, else as it is served."""
     import llama_cpp
 
+    types = {"type_k": llama_cpp.GGML_TYPE_F32, "type_v": llama_cpp.GGML_TYPE_F32, "flash_attn": False} if exact else {}
     return llama_cpp.Llama(
         str(gguf),
         lora_path=str(lora) if lora else None,
@@ -32,9 +34,7 @@ def _open(gguf: Path, context: int, lora: Path | None = None) -> Any:
         n_batch=context,
         logits_all=True,
         verbose=False,
-        type_k=llama_cpp.GGML_TYPE_F32,
-        type_v=llama_cpp.GGML_TYPE_F32,
-        flash_attn=False,
+        **types,
     )
 
 
@@ -91,7 +91,7 @@ def greedy_agreement(model: Path, gguf: Path, prompts: Sequence[str], *, lora: P
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     reference = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
-    served = _open(gguf, _CONTEXT + _ANSWER, lora)
+    served = _open(gguf, _CONTEXT + _ANSWER, lora, exact=False)
     same = total = 0
     for text in prompts:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -140,6 +140,7 @@ def prove_served(
     model: Path, gguf: Path, prompts: Sequence[str], quantisation: str, *, lora: Path | None = None
 ) -> dict[str, float]:
     """That the file to be served answers as ``model`` does; returns the figures. Raises NotTheSameModel where it does not."""
+    _begins_and_ends_alike(model, gguf, prompts, lora)
     found = greedy_agreement(model, gguf, prompts, lora=lora)
     least = LEAST_AGREEMENT[quantisation]
     if not found["answers"] or found["agreement"] < least:
@@ -149,3 +150,25 @@ def prove_served(
             hint="export it as f16, or look at the adapter with hf:",
         )
     return found
+
+
+def _begins_and_ends_alike(model: Path, gguf: Path, prompts: Sequence[str], lora: Path | None) -> None:
+    """That the agent's own backend gives the file the very tokens that training gave the model, and knows the end token."""
+    from transformers import AutoTokenizer
+
+    from testing_crew.backends import open_backend
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    backend: Any = open_backend(f"gguf:{gguf}" + (f"@{lora}" if lora else ""))
+    try:
+        for text in prompts:
+            wanted = tokenizer(text)["input_ids"]
+            wanted = wanted[:-1] if wanted and wanted[-1] == tokenizer.eos_token_id else wanted
+            if backend.prompt_tokens(text) != wanted:
+                raise NotTheSameModel(
+                    "a prompt is served otherwise than it was trained on: its first token, or a template"
+                )
+        if not backend.ends(tokenizer.eos_token_id):
+            raise NotTheSameModel(f"the file does not end at {tokenizer.eos_token!r}, which answers end with")
+    finally:
+        backend.close()

@@ -46,19 +46,31 @@ if [ ! -e project ]; then
 fi
 cd project
 
-echo "== the loop: self-play on practice, a decision on decide =="
-code=0
-$crew improve --self-play practice --tasks decide --samples "$samples" --base "$base" ${minutes:+--minutes "$minutes"} "${sets[@]}" || code=$?
-[ "$code" -le 1 ] || exit "$code"
+[ -e "$out/sealed.json" ] || "$python" - "$out" <<'PY'
+import json, pathlib, sys
+from self_improve.tasks import fingerprints, load
+out, tasks = pathlib.Path(sys.argv[1]), load([pathlib.Path("sealed")])
+fingerprints(tasks).save(out / "sealed-marks.json")
+rows = [{"id": task.id, "code": task.code, "file": pathlib.Path(task.file).name} for task in tasks]
+(out / "sealed.json").write_text(json.dumps({"version": 1, "description": "the sealed third", "tasks": rows}))
+PY
+
+if ! grep -qs '"finished_at": "' "$TESTING_CREW_HOME/rounds/0001/round.json"; then
+  echo "== the loop: self-play on practice, a decision on decide; nothing like sealed is trained on =="
+  code=0
+  $crew improve --self-play practice --tasks decide --fingerprints "$out/sealed-marks.json" --samples "$samples" --base "$base" \
+    ${minutes:+--minutes "$minutes"} "${sets[@]}" || code=$?
+  [ "$code" -le 1 ] || exit "$code"
+fi
 $crew status
 
 echo "== the sealed third, measured once =="
-[ -e "$out/sealed.json" ] || "$python" - "$out/sealed.json" <<'PY'
-import json, pathlib, sys
-tasks = [{"id": file.stem, "code": file.read_text(), "file": f"{file.stem}.py"} for file in sorted(pathlib.Path("sealed").glob("*.py"))]
-pathlib.Path(sys.argv[1]).write_text(json.dumps({"version": 1, "description": "the sealed third", "tasks": tasks}))
-PY
 new=$($crew models --json | "$python" -c 'import json, sys; tags = [m["tag"] for m in json.load(sys.stdin)["models"]]; print(next((t for t in reversed(tags) if t.startswith("local/")), ""))')
 for tag in "$base" ${new:+"$new"}; do
-  "$python" "$top/eval_self_correction.py" --model "$tag" --tasks "$out/sealed.json" 2>&1 | tail -6 | tee "$out/sealed-$(basename "$tag").txt"
+  told=$out/sealed-$(basename "$tag").txt
+  if [ ! -s "$told" ]; then
+    "$python" "$top/eval_self_correction.py" --model "$tag" --tasks "$out/sealed.json" 2>&1 | tail -6 > "$told.part"
+    mv "$told.part" "$told"
+  fi
+  cat "$told"
 done

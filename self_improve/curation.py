@@ -9,7 +9,7 @@ from testing_crew import config
 from testing_crew.crew import runner_for
 from testing_crew.errors import BackendUnavailable
 from testing_crew.verifier import GateVerifier
-from trace_logger.curate import Rules, Told, candidates, curate, memory_of, write
+from trace_logger.curate import Rules, Told, candidates, curate, memory_of, must_be_folder, write
 from trace_logger.fingerprints import Fingerprints
 from trace_logger.store import TraceStore
 
@@ -21,6 +21,7 @@ def curate_store(
     project: str | None = None,
     fingerprints: Path | None = None,
     held_out: Fingerprints | None = None,
+    held_files: frozenset[str] = frozenset(),
     tell: Told | None = None,
 ) -> dict[str, Any]:
     """Curate the workspace's store into the folder ``out``; returns the manifest. Goes on where it was stopped.
@@ -33,11 +34,19 @@ def curate_store(
         import detect_secrets  # noqa: F401
     except ImportError as error:
         raise BackendUnavailable(f"curation needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    must_be_folder(out)
     tasks = Fingerprints.load(fingerprints) if fingerprints else None
     with TraceStore.open() as store:
         found = list(candidates(store, project))
     with runner_for(config.load(Path.cwd()).config) as runner:
         curated = curate(
-            found, GateVerifier(runner), rules, tasks=tasks, held_out=held_out, memory=memory_of(out), tell=tell
+            found,
+            GateVerifier(runner),
+            rules,
+            tasks=tasks,
+            held_out=held_out,
+            held_files=held_files,
+            memory=memory_of(out),
+            tell=tell,
         )
     return write(curated, out)

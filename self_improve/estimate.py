@@ -9,9 +9,10 @@ from self_improve.improve import Line
 from self_improve.rounds import current
 from testing_crew import code as code_under_test
 from testing_crew.errors import UserMistake
-from trace_logger.curate import candidates
+from trace_logger.curate import Candidate, candidates
 from trace_logger.records import Record
 from trace_logger.store import TraceStore
+from trace_logger.workspace import trace_db, workspace
 
 _ATTEMPT = 5.0  # seconds for an answer and its judgement, where nothing is known yet
 _ROUNDS = 2.0  # of a unit, on average
@@ -37,9 +38,7 @@ def stations(line: Line) -> list[Station]:
     """The plan of the round that `Line.go` would make. Raises UserMistake as that does, but runs and writes nothing."""
     options, at = line.options, current()
     done = at.state.steps
-    with TraceStore.open() as store:
-        waiting = list(candidates(store))
-        seconds = _per_attempt(store)
+    waiting, seconds = _kept()
     once = sum(map(_units, (task.code for task in line.practice)))
     units = once * options.samples
     judged = sum(map(_units, (task.code for task in line.tasks)))
@@ -79,6 +78,14 @@ def stations(line: Line) -> list[Station]:
     ]
 
 
+def _kept() -> tuple[list[Candidate], float]:
+    """The pairs of the store, and what an attempt took; without a store, nothing and a guess."""
+    if not trace_db().is_file():
+        return [], _ATTEMPT
+    with TraceStore.open() as store:
+        return list(candidates(store)), _per_attempt(store)
+
+
 def _per_attempt(store: TraceStore) -> float:
     found = [
         attempt.seconds
@@ -106,4 +113,6 @@ def _parameters(line: Line) -> int:
 def _start(line: Line) -> str:
     if line.options.start:
         return line.options.start
+    if line.base_name == "smollm2" and not (workspace() / "bases").is_dir():
+        return "the base itself"  # it was never trained on; to make it ready now would take a while
     return line.start.parent.name if line.start else "the base itself"

@@ -30,7 +30,7 @@ class Rules(Record):
 
 
 class Side(Record):
-    """One model on the tasks that both could be asked; ``mutants`` is a mean over the tasks with an accepted file."""
+    """One model on the tasks that both could be asked; ``mutants`` is a mean over the tasks that both have accepted."""
 
     model: str
     accepted_at_1: Rate
@@ -76,8 +76,8 @@ def decide(
     effect = (wins - losses) / len(pairs) if pairs else 0.0
     p = float(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue) if wins + losses else 1.0
     sides = (
-        _side(models[0], [a for a, _ in pairs], champion),
-        _side(models[1], [b for _, b in pairs], challenger),
+        _side(models[0], [a for a, _ in pairs], [b for _, b in pairs], champion),
+        _side(models[1], [b for _, b in pairs], [a for a, _ in pairs], challenger),
     )
     decision, why = _decision(len(pairs), effect, p, *sides, rules)
     needed = tasks_needed(wins, losses, len(pairs)) if decision == "undecided" else None
@@ -104,9 +104,13 @@ def tasks_needed(wins: int, losses: int, n: int) -> int | None:
     return max(n + 1, math.ceil((spread / difference) ** 2))
 
 
-def _side(model: str, compared: Sequence[Outcome], every: Sequence[Outcome]) -> Side:
+def _side(model: str, compared: Sequence[Outcome], others: Sequence[Outcome], every: Sequence[Outcome]) -> Side:
     n = len(compared)
-    shares = [outcome.mutants for outcome in compared if outcome.mutants is not None]
+    # on the same tasks: harder ones that only one of them has would look like a fall
+    both = [
+        mine for mine, other in zip(compared, others, strict=True) if mine.accepted(ROUNDS) and other.accepted(ROUNDS)
+    ]
+    shares = [outcome.mutants for outcome in both if outcome.mutants is not None]
     return Side(
         model=model,
         accepted_at_1=rate(sum(outcome.accepted(1) for outcome in compared), n),

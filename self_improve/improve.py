@@ -8,9 +8,8 @@ inputs did not change: a round that was killed is gone on with by the same comma
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,21 +17,22 @@ from typing import Any
 
 from benchmarks.self_correction import Task
 from export.export import Quantisation
-from export.registry import Exported, discard, exported, with_scores
+from export.registry import Exported, discard, exported, named, with_scores
 from export.verify import NotTheSameModel
-from finetune.adapters import newest, weights_of
+from finetune.adapters import must_fit, newest, weights_of
 from finetune.bases import Base, find_base
 from finetune.recipe import Recipe, read_recipe, shipped
 from self_improve import tasks as work
+from self_improve.champion import base_of, published, revision_of
 from self_improve.curation import curate_store
 from self_improve.exporting import export_run
 from self_improve.gate import Rules, Verdict, decide
 from self_improve.play import outcomes, self_play
-from self_improve.rounds import Round, current, rounds
+from self_improve.rounds import Round, State, current, mark_of, rounds
 from testing_crew import config as configuration
-from testing_crew.backends import open_backend
 from testing_crew.backends.llama import sha256_of
-from testing_crew.backends.ref import OWN, ModelRef, parse
+from testing_crew.backends.ollama import must_answer
+from testing_crew.backends.ref import parse
 from testing_crew.errors import UserMistake
 from trace_logger import curate
 from trace_logger.fingerprints import Fingerprints
@@ -41,6 +41,8 @@ from trace_logger.store import TraceStore
 
 Tell = Callable[[dict[str, Any]], None]
 HELD_OUT = 1 / 3  # of the project's modules, where no tasks are named
+CURATED, MARKS = "curated", "held_out.json"  # in a round's folder
+_MORE = "`testing-crew write PATH` makes more, so does --self-play PATH"
 
 
 class Options(Record):
@@ -70,17 +72,21 @@ class Line:
     project: Path
     tell: Tell
 
-    @property
+    @cached_property
     def champion(self) -> str:
-        """The model in use."""
-        return self.loaded.config.model
+        """The model in use; of a round that was stopped when the tag was swapped already, the one before."""
+        tag = self.loaded.config.model
+        gate = current().state.steps.get("gate")
+        if gate is not None and published(tag) == gate.output["challenger"]["model"]:
+            return str(gate.output["champion"]["model"])
+        return tag
 
     @cached_property
     def tasks(self) -> list[Task]:
         """What the gate decides on, and nothing like it is trained on. Raises UserMistake where there is none."""
         interpreter = self.loaded.config.interpreter
-        named = [Path(path) for path in self.options.tasks]
-        found = work.load(named, interpreter) if named else work.held_out(self.project, HELD_OUT, interpreter)
+        paths = [Path(path) for path in self.options.tasks]
+        found = work.load(paths, interpreter) if paths else work.held_out(self.project, HELD_OUT, interpreter)
         if not found:
             raise UserMistake(
                 f"no module of {self.project} is held out for the gate to decide on", hint="name some: --tasks PATH"
@@ -90,9 +96,16 @@ class Line:
     @cached_property
     def practice(self) -> list[Task]:
         """What self-play works on: what was named, without what the gate decides on."""
-        marks = work.fingerprints(self.tasks)
-        named = work.load([Path(path) for path in self.options.self_play], self.loaded.config.interpreter)
-        return [task for task in named if not marks.resembles(task.code)]
+        every = work.load([Path(path) for path in self.options.self_play], self.loaded.config.interpreter)
+        return [task for task in every if task.file not in self._held_files and not self._marks.resembles(task.code)]
+
+    @cached_property
+    def _marks(self) -> Fingerprints:
+        return work.fingerprints(self.tasks)
+
+    @property
+    def _held_files(self) -> frozenset[str]:
+        return frozenset(task.file for task in self.tasks if Path(task.file).is_absolute())
 
     @property
     def base_name(self) -> str:
@@ -109,19 +122,26 @@ class Line:
         """The adapter that C starts from: the newest of B on this base, else of A, else none. Never one of C."""
         return newest("b", self.base) or newest("a", self.base)
 
-    def recipe(self, curated: Path) -> Recipe:
-        """Stage C over the curated pairs."""
-        return read_recipe(shipped("c"), [f"data.sources={json.dumps([f'traces:{curated}'])}", *self.options.recipe])
+    def recipe(self, folder: Path) -> Recipe:
+        """Stage C over the pairs curated into ``folder``; what is replayed does not resemble what is decided on, either."""
+        pairs, marks = json.dumps([f"traces:{folder / CURATED}"]), json.dumps(str(folder / MARKS))
+        return read_recipe(shipped("c"), [f"data.sources={pairs}", f"data.fingerprints={marks}", *self.options.recipe])
 
     def check(self) -> None:
         """Raises UserMistake for what is wrong with the options, before anything is begun."""
         for kind in ("local", "ollama"):
             parse(f"{kind}/{self.options.name}:v1")
-        self.recipe(Path("curated"))
+        self.recipe(Path())
         if self.options.start not in (None, "none"):
-            weights_of(Path(str(self.options.start)).expanduser())
+            noted = must_fit(weights_of(Path(str(self.options.start)).expanduser()), self.base)
+            if noted is not None and noted.stage == "c":
+                raise UserMistake(
+                    f"{noted.name} is of stage c: a round starts from the base and b", hint="--from another"
+                )
         if self.options.fingerprints:
             Fingerprints.load(self.options.fingerprints)
+        if self.options.ollama:
+            must_answer(self.loaded.config.server)
         _ = self.base_name, self.tasks, self.practice  # each says what is wrong with it
 
     def go(self) -> Round:
@@ -130,40 +150,57 @@ class Line:
         Raises UserMistake and the stations' own errors: what was done until then stands.
         """
         at = current()
-        at.begin(self.options.model_dump())
-        self._tell_step(
-            at, "collect", f"{len(self.practice)} tasks of self-play" if self.practice else "what the store has"
-        )
+        at.note(options=self.options.model_dump())
+        self._say(at, "collect", f"{len(self.practice)} tasks of self-play" if self.practice else "what the store has")
         at.step("collect", self._collected(), lambda: self._collect(at))
-        self._tell_step(at, "curate", "each pair is run again")
+        self._say(at, "curate", "each pair is run again")
         manifest = at.step("curate", self._curated(), lambda: self._curate(at))
-        _must_be_new(at, manifest, self.options)
-        self._tell_step(at, "train", f"stage C on {self.base.name}")
+        self._must_be_new(at, manifest)
+        self._say(at, "train", f"stage C on {self.base.name}")
         adapter = at.step("train", self._trained(manifest), lambda: self._train(at))
-        self._tell_step(at, "export", "merge, convert, prove")
+        self._say(at, "export", "merge, convert, prove")
+        asked = [adapter["sha256"], self.options.name, self.options.quantisation]
         try:
-            model = at.step(
-                "export",
-                [adapter["sha256"], self.options.name, self.options.quantisation],
-                lambda: self._export(at, adapter),
-            )
+            model = at.step("export", asked, lambda: self._export(at, adapter))
         except NotTheSameModel as error:
             at.finish("kept", f"the export is not proven: {error.message}")
             return at
-        self._tell_step(at, "gate", f"{self.champion} and {model['tag']} on {len(self.tasks)} tasks")
-        gate = at.step("gate", self._gated(model), lambda: self._gate(at, model))
-        verdict = Verdict.model_validate(gate)
+        self._say(at, "gate", f"{self.champion} and {model['tag']} on {len(self.tasks)} tasks")
+        verdict = Verdict.model_validate(at.step("gate", self._gated(model), lambda: self._gate(at, model)))
         if verdict.decision == "promoted":
-            self._tell_step(at, "promote", model["tag"])
-            at.step("promote", [model["tag"], str(self.project)], lambda: self._promote(at, model["tag"]))
+            self._say(at, "promote", model["tag"])
+            try:
+                at.step("promote", [model["tag"], str(self.project)], lambda: self._promote(at, model["tag"]))
+            except NotTheSameModel as error:
+                at.finish("kept", f"it is better here, but not as Ollama serves it: {error.message}")
+                return at
         at.finish(verdict.decision, verdict.why)
         return at
 
-    def _tell_step(self, at: Round, name: str, what: str) -> None:
+    def _say(self, at: Round, name: str, what: str) -> None:
         self.tell({"event": "station", "round": at.state.number, "name": name, "what": what})
 
     def _progress(self, what: str, done: int, of: int) -> None:
         self.tell({"event": "data", "what": what, "done": done, "of": of})
+
+    def _must_be_new(self, at: Round, manifest: dict[str, Any]) -> None:
+        """A round that would make the same model and put it to the same test as the last one is not made."""
+        options = self.options.model_dump(include={"name", "quantisation", "rules", "ollama"})
+        identity = mark_of([self._trained(manifest), work.digest(self.tasks), options])
+        before = [each.state for each in rounds() if each.state.finished_at]
+        if before and before[-1].identity == identity and self._met(before[-1]):
+            at.drop()
+            last = f"round {before[-1].number} ({before[-1].decision})"
+            raise UserMistake(
+                f"nothing new since {last}: the same {manifest['kept']} pairs are left",
+                hint=f"{_MORE}; --tasks PATH gives the gate others",
+            )
+        at.note(identity=identity)
+
+    def _met(self, last: State) -> bool:
+        """Whether the model in use is what the ``last`` round had: its champion, or what it promoted."""
+        gate = last.steps.get("gate")
+        return gate is None or self.champion == gate.output["champion"]["model"] or last.decision == "promoted"
 
     # What goes into a station, and what it makes of it
 
@@ -173,32 +210,43 @@ class Line:
     def _collect(self, at: Round) -> dict[str, Any]:
         if not self.practice:
             return {"tasks": 0, "accepted": 0}
-        kept = at.folder / "played.jsonl"
-        config = self.loaded.config
-        accepted = self_play(self.champion, self.practice, self.options.samples, config, kept, self._progress)
-        return {"tasks": len(self.practice) * self.options.samples, "accepted": accepted}
+        kept = at.folder / f"played-{mark_of(self._collected())[:12]}.jsonl"
+        config, samples = self.loaded.config, self.options.samples
+        accepted = self_play(self.champion, self.practice, samples, config, kept, self._progress)
+        return {"tasks": len(self.practice) * samples, "accepted": accepted}
 
     def _curated(self) -> Any:
         with TraceStore.open() as store:
             pairs = [(p.code, p.failed_test, p.fixed_test) for p in store.pairs()]
         marks = sha256_of(Path(self.options.fingerprints)) if self.options.fingerprints else ""
-        return [_hash(pairs), self.options.curation.model_dump(), marks, work.digest(self.tasks)]
+        return [mark_of(pairs), self.options.curation.model_dump(), marks, work.digest(self.tasks)]
 
     def _curate(self, at: Round) -> dict[str, Any]:
-        return curate_store(
-            at.folder / "curated",
+        asked = Path(self.options.fingerprints) if self.options.fingerprints else None
+        (self._marks | Fingerprints.load(asked) if asked else self._marks).save(at.folder / MARKS)
+        manifest = curate_store(
+            at.folder / CURATED,
             self.options.curation,
-            fingerprints=Path(self.options.fingerprints) if self.options.fingerprints else None,
-            held_out=work.fingerprints(self.tasks),
+            fingerprints=asked,
+            held_out=self._marks,
+            held_files=self._held_files,
             tell=self._progress,
         )
+        if not manifest["dev"]:
+            what = (
+                f"the {manifest['kept']} pairs that are left are all of one function, and another must judge training"
+            )
+            raise UserMistake(what, hint=_MORE)
+        return manifest
 
     def _trained(self, manifest: dict[str, Any]) -> Any:
-        start = self.options.start or self.start
+        start = str(self.options.start or self.start)
+        held = self._curated()[2:]  # what is left out of the replay
         return [
             manifest["sha256"],
+            held,
             self.base.sha256 or self.base.name,
-            str(start),
+            start,
             self.options.recipe,
             self.options.minutes,
         ]
@@ -208,7 +256,7 @@ class Line:
         from finetune.train import train
 
         start = self.options.start or (str(self.start) if self.start else "none")
-        recipe = self.recipe(at.folder / "curated")
+        recipe = self.recipe(at.folder)
         run = open_run(recipe, self.base.name, start, minutes=self.options.minutes, resume=True, tell=self.tell)
         adapter = train(run, self.tell)
         assert adapter is not None
@@ -216,42 +264,35 @@ class Line:
         return {"adapter": str(run.folder / "adapter"), "sha256": adapter.sha256, **figures}
 
     def _export(self, at: Round, adapter: dict[str, Any]) -> dict[str, Any]:
-        name, label, kind = self.options.name, f"v{at.state.number}", self.options.quantisation
-        there = exported(ModelRef(kind="local", name=name, label=label))
+        name, kind = self.options.name, self.options.quantisation
+        if not at.state.label.startswith(f"{name}:"):
+            # noted before anything is published: only what lies under it is this round's to replace
+            at.note(label=f"{name}:{named(name, None).label}")
+        ref = parse(f"local/{at.state.label}")
+        there = exported(ref)
         if there is not None and (there.adapter_sha256, there.quantisation) != (adapter["sha256"], kind):
-            discard(there)  # of this very round, with other inputs
+            discard(there)
             there = None
-        model = there or export_run(
-            adapter["adapter"], name, label, quantisation=kind, tell=lambda what: self._progress(what, 0, 0)
+        made = there or export_run(
+            adapter["adapter"], name, ref.label, quantisation=kind, tell=lambda what: self._progress(what, 0, 0)
         )
-        return {"tag": model.ref.tag, "sha256": model.sha256, "proof": model.proof}
+        return {"tag": made.ref.tag, "sha256": made.sha256, "proof": made.proof}
 
     def _gated(self, model: dict[str, Any]) -> Any:
-        return [
-            work.digest(self.tasks),
-            self.champion,
-            _revision(self.champion, self.loaded),
-            model["sha256"],
-            self.options.rules.model_dump(),
-        ]
+        served = [self.champion, revision_of(self.champion, self.loaded.config.server), model["sha256"]]
+        return [work.digest(self.tasks), *served, self.options.rules.model_dump()]
 
     def _gate(self, at: Round, model: dict[str, Any]) -> dict[str, Any]:
-        folder = at.folder / "gate" / _hash(self._gated(model))[:12]
-        config = self.loaded.config
+        folder = at.folder / "gate" / mark_of(self._gated(model))[:12]
+        sides = (("champion", self.champion), ("challenger", model["tag"]))
         old, new = (
-            outcomes(tag, self.tasks, config, folder / f"{side}.jsonl", self._progress)
-            for side, tag in (("champion", self.champion), ("challenger", model["tag"]))
+            outcomes(tag, self.tasks, self.loaded.config, folder / f"{side}.jsonl", self._progress)
+            for side, tag in sides
         )
         verdict = decide(old, new, (self.champion, model["tag"]), self.options.rules)
-        made = _published(model["tag"])
-        with_scores(
-            made,
-            {
-                "against": self.champion,
-                **verdict.model_dump(include={"decision", "n", "wins", "losses", "p"}),
-                "accepted@3": verdict.challenger.accepted_at_3.value,
-            },
-        )
+        scores = verdict.model_dump(include={"decision", "n", "wins", "losses", "p"})
+        rate = verdict.challenger.accepted_at_3.value
+        with_scores(_published(model["tag"]), {"against": self.champion, "accepted@3": rate, **scores})
         return verdict.model_dump()
 
     def _promote(self, at: Round, tag: str) -> dict[str, Any]:
@@ -260,54 +301,11 @@ class Line:
 
             tag = publish_to_ollama(_published(tag), self.loaded.config.server)
         change = configuration.use(tag, self.project, f"round {at.state.number}")
-        return {"file": str(change.file), "before": change.before, "after": change.after}
-
-
-def base_of(tag: str) -> str:
-    """The base of the model that ``tag`` names. Raises UserMistake where it cannot be trained on, or nobody knows."""
-    ref = parse(tag)
-    if ref.kind in OWN:
-        return ref.kind
-    if ref.kind == "local" and (made := exported(ref)):
-        return made.base
-    if ref.kind == "hf":
-        from testing_crew.backends.trained import of_adapter
-
-        folder = Path(ref.adapter or ref.name).expanduser()
-        return str(of_adapter(folder).get("base") or ref.name)
-    raise UserMistake(
-        f"which weights {tag} was made of is not known here",
-        hint="name the base to train on: --base smollm2, a folder, ORG/NAME",
-    )
-
-
-def _must_be_new(at: Round, manifest: dict[str, Any], options: Options) -> None:
-    """A round with the very pairs and options of the last one would make the same model again."""
-    before = [each for each in rounds() if each.state.finished_at and each.state.number < at.state.number]
-    if not before or before[-1].state.options != json.loads(json.dumps(options.model_dump(), default=list)):
-        return
-    last = before[-1].state
-    same = last.steps.get("curate")
-    if same is not None and same.output.get("sha256") == manifest["sha256"]:
-        raise UserMistake(
-            f"nothing new since round {last.number} ({last.decision}): the same {manifest['kept']} pairs are left",
-            hint="`testing-crew write PATH` makes more, so does --self-play PATH",
-        )
+        # where the tag was swapped before the round was stopped, nothing is swapped now
+        return {"file": str(change.file), "before": self.champion, "after": change.after}
 
 
 def _published(tag: str) -> Exported:
     model = exported(parse(tag))
     assert model is not None
     return model
-
-
-def _revision(tag: str, loaded: configuration.LoadedConfig) -> str:
-    backend = open_backend(tag, loaded.config.server)
-    try:
-        return backend.revision
-    finally:
-        backend.close()
-
-
-def _hash(values: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()

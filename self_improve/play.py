@@ -31,30 +31,20 @@ def self_play(model: str, tasks: Sequence[Task], samples: int, config: Config, n
             "self-play keeps its traces, and traces are off", hint="TESTING_CREW_TRACES=on, or [traces] enabled"
         )
     done = _read(noted)
-    jobs = [(f"{number}/{task.id}", number, task) for number in range(samples) for task in tasks]
-    backend = open_backend(model, config.server) if any(key not in done for key, *_ in jobs) else None
-    try:
-        for at, (key, number, task) in enumerate(jobs, 1):
-            if key not in done and backend is not None:
-                sampling = config.sampling
-                if number:
-                    warmer = max(sampling.temperature, _WARM)
-                    sampling = sampling.model_copy(update={"temperature": warmer, "seed": sampling.seed + number})
-                crew = TestingCrew(
-                    None,
-                    ROUNDS,
-                    0.0,
-                    config=config.model_copy(update={"sampling": sampling}),
-                    backend=backend,
-                    traces=True,
-                )
+    keys = {(number, task.id): f"{number}/{task.id}" for number in range(samples) for task in tasks}
+    if missing := [key for key in keys.values() if key not in done]:
+        backend = open_backend(model, config.server)
+        try:
+            for number in range(samples):
+                sampled = _sampled(config, _WARM if number else 0.0, number)
+                crew = TestingCrew(None, ROUNDS, 0.0, config=sampled, backend=backend, traces=True)
                 with crew.runner:
-                    (outcome,) = evaluate(crew, [task], COMMAND, raise_dead=True)
-                done[key] = outcome
-                _append(noted, key, outcome.model_copy(update={"answers": (), "best": ()}))
-            tell(COMMAND, at, len(jobs))
-    finally:
-        if backend is not None:
+                    for task in (task for task in tasks if keys[number, task.id] in missing):
+                        (outcome,) = evaluate(crew, [task], COMMAND, raise_dead=True)
+                        done[keys[number, task.id]] = outcome
+                        _append(noted, keys[number, task.id], outcome.model_copy(update={"answers": (), "best": ()}))
+                        tell(COMMAND, len(done), len(keys))
+        finally:
             backend.close()
     return sum(outcome.accepted_in is not None for outcome in done.values())
 
@@ -67,7 +57,7 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
     done = _read(kept)
     if any(task.id not in done for task in tasks):
         backend = open_backend(model, config.server)
-        crew = TestingCrew(None, ROUNDS, 0.0, config=config, backend=backend, traces=False)
+        crew = TestingCrew(None, ROUNDS, 0.0, config=_sampled(config, 0.0, 0), backend=backend, traces=False)
         try:
             with crew.runner:
                 for at, task in enumerate(tasks, 1):
@@ -78,6 +68,11 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
         finally:
             backend.close()
     return [done[task.id] for task in tasks]
+
+
+def _sampled(config: Config, temperature: float, number: int) -> Config:
+    sampling = config.sampling.model_copy(update={"temperature": temperature, "seed": config.sampling.seed + number})
+    return config.model_copy(update={"sampling": sampling})
 
 
 def _read(file: Path) -> dict[str, Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,12 +31,17 @@ class Step(Record):
 
 
 class State(Record):
-    """What is known of a round. ``decision`` is empty until its last step is done."""
+    """What is known of a round. ``decision`` is empty until its last step is done.
+
+    ``label`` is the version that its model is published as; ``identity`` is a hash of all that decides what comes of it.
+    """
 
     number: int
     begun_at: str
     options: dict[str, Any]
     steps: dict[str, Step] = Field(default_factory=dict)
+    label: str = ""
+    identity: str = ""
     decision: str = ""
     why: str = ""
     finished_at: str | None = None
@@ -50,7 +56,7 @@ class Round:
 
     def step(self, name: str, inputs: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What came of the step ``name``: kept where its ``inputs`` (plain values) are the same, else made now."""
-        mark = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+        mark = mark_of(inputs)
         done = self.state.steps.get(name)
         if done is not None and done.inputs == mark:
             return done.output
@@ -62,14 +68,23 @@ class Round:
         """The round came to its end."""
         self._keep(decision=decision, why=why, finished_at=utc_now())
 
-    def begin(self, options: dict[str, Any]) -> None:
-        """Note what is asked for now; steps that do not depend on what changed stand."""
-        self._keep(options=options)
+    def note(self, **changes: Any) -> None:
+        """Note what is asked for now, the label, or the identity; steps that do not depend on what changed stand."""
+        self._keep(**changes)
+
+    def drop(self) -> None:
+        """Take back a round that has nothing to do."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _keep(self, **changes: Any) -> None:
         self.state = self.state.model_copy(update=changes)
         self.folder.mkdir(parents=True, exist_ok=True)
         replace(self.folder / NOTE, json.dumps(self.state.model_dump(), indent=2) + "\n")
+
+
+def mark_of(inputs: Any) -> str:
+    """The hash of plain values."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def rounds() -> list[Round]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +23,14 @@ _TABLES = (".json", ".jsonl", ".ndjson", ".parquet", ".gz")
 def load(paths: Sequence[Path], interpreter: str | None = None) -> list[Task]:
     """The tasks that ``paths`` name, each once, in their order. Raises UserMistake for a path of no such form."""
     found: dict[str, Task] = {}
+    names: Counter[str] = Counter()
     for path in paths:
         for task in _of(path.expanduser(), interpreter):
-            found.setdefault(task.id, task)
+            key = task.file if Path(task.file).is_absolute() else hashlib.sha256(task.code.encode()).hexdigest()
+            if key not in found:
+                names[task.id] += 1
+                again = names[task.id]
+                found[key] = task if again == 1 else task.model_copy(update={"id": f"{task.id}#{again}"})
     return list(found.values())
 
 
@@ -67,8 +74,18 @@ def digest(tasks: Sequence[Task]) -> str:
 
 
 def fingerprints(tasks: Sequence[Task]) -> Fingerprints:
-    """What training must not resemble, where ``tasks`` are to decide."""
-    return Fingerprints.of([(task.id, task.code) for task in tasks])
+    """What training must not resemble, where ``tasks`` are to decide: each module, and each function and class of it."""
+    texts = [(task.id, text) for task in tasks for text in (task.code, *_definitions(task.code))]
+    return Fingerprints.of(texts)
+
+
+def _definitions(source: str) -> list[str]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [ast.unparse(node) for node in tree.body if isinstance(node, kinds)]
 
 
 def held_out(project: Path, share: float, interpreter: str | None = None) -> list[Task]:

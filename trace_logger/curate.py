@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trace_logger.errors import NothingLeft
+from trace_logger.errors import NothingLeft, PairFileError
 from trace_logger.fingerprints import Fingerprints, code_hash, normalised
 from trace_logger.jsonl import export_pairs
 from trace_logger.near import Near
@@ -25,6 +25,7 @@ from trace_logger.records import CodeUnderTest, Record, RepairPair, Verified, Ve
 from trace_logger.store import TraceStore
 
 TRAIN, DEV, MANIFEST, DROPPED = "train.jsonl", "dev.jsonl", "manifest.json", "dropped.jsonl"
+MADE_BY_MEASURING = "made while a model was measured"
 MEASURED = ("benchmark ", "gate ")  # how the commands begin that only measure a model
 _MEMORY = ".verified.jsonl"
 
@@ -90,17 +91,19 @@ def curate(
     *,
     tasks: Fingerprints | None = None,
     held_out: Fingerprints | None = None,
+    held_files: frozenset[str] = frozenset(),
     memory: Path | None = None,
     tell: Told | None = None,
 ) -> Curated:
     """Judge every candidate, the cheap tests first, and divide what is kept into train and dev by module.
 
-    ``tasks`` are what benchmarks score, ``held_out`` what a gate will decide on. What the verifier said is kept in the file
-    ``memory``, if given, so that a curation that was stopped goes on. Raises `NothingLeft` where no pair is kept.
+    ``tasks`` are what benchmarks score, ``held_out`` what a gate will decide on, ``held_files`` where that stands. What the
+    verifier said is kept in the file ``memory``, if given, so that a curation that was stopped goes on. Raises `NothingLeft`
+    where no pair is kept.
     """
     rules = rules or Rules()
     every = list(found)
-    sieve = _Sieve(rules, _Remembering(verifier, memory), tasks, held_out)
+    sieve = _Sieve(rules, _Remembering(verifier, memory), tasks, held_out, held_files)
     result = Curated()
     kept: list[Candidate] = []
     why: Counter[str] = Counter()
@@ -114,11 +117,15 @@ def curate(
         if tell:
             tell("curated", number + 1, len(every))
     if not kept:
+        if memory:
+            memory.unlink(missing_ok=True)  # the next time something else may stand there
         raise NothingLeft(_none_left(len(every), why), hint="`testing-crew write PATH` makes more pairs")
-    dev_modules = _dev_modules({each.module for each in kept}, rules)
-    for each in kept:
-        (result.dev if each.module in dev_modules else result.train).append(each.pair)
     modules = len({each.module for each in kept})
+    # of one module the units are divided
+    groups = [each.module if modules > 1 else code_hash(each.pair.code) for each in kept]
+    dev_groups = _dev_groups(set(groups), rules)
+    for each, group in zip(kept, groups, strict=True):
+        (result.dev if group in dev_groups else result.train).append(each.pair)
     result.manifest = {
         "version": 1,
         "rules": rules.model_dump(exclude={"version"}),
@@ -134,7 +141,7 @@ def curate(
 
 def write(curated: Curated, folder: Path) -> dict[str, Any]:
     """Write train, dev, what was dropped and the manifest (last) into ``folder``; returns it. Raises `PairFileError`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    must_be_folder(folder)
     for name, pairs in ((TRAIN, curated.train), (DEV, curated.dev)):
         export_pairs(pairs, folder / name, force=True)
     _replace(folder / DROPPED, "".join(json.dumps(row) + "\n" for row in curated.dropped))
@@ -143,6 +150,19 @@ def write(curated: Curated, folder: Path) -> dict[str, Any]:
     _replace(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     (folder / _MEMORY).unlink(missing_ok=True)
     return manifest
+
+
+def must_be_folder(folder: Path) -> None:
+    """Make ``folder``, if need be. Raises `PairFileError` where it is none, or cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PairFileError(
+            f"curating: {folder} is no folder that can be written to ({error.strerror}).",
+            hint="Name another: --out FOLDER.",
+        ) from None
 
 
 def memory_of(folder: Path) -> Path:
@@ -163,10 +183,10 @@ def _none_left(count: int, why: Counter[str]) -> str:
     return f"no pair is left of {count}: {', '.join(f'{reason} ({n})' for reason, n in why.most_common())}"
 
 
-def _dev_modules(modules: set[str], rules: Rules) -> set[str]:
-    """Which modules are for dev: by their name and the seed alone; one where chance gives none, if there are others."""
-    order = sorted(modules, key=lambda module: _drawn(module, rules.seed))
-    held = {module for module in order if _drawn(module, rules.seed) < rules.dev_share}
+def _dev_groups(groups: set[str], rules: Rules) -> set[str]:
+    """Which groups are for dev: by their name and the seed alone; one where chance gives none, if there are others."""
+    order = sorted(groups, key=lambda group: _drawn(group, rules.seed))
+    held = {group for group in order if _drawn(group, rules.seed) < rules.dev_share}
     if rules.dev_share and len(order) > 1 and not held:
         held = {order[0]}
     return held if len(held) < len(order) else held - {order[-1]}
@@ -180,11 +200,17 @@ class _Sieve:
     """Says of one candidate after the other why it is dropped, in view of those kept before."""
 
     def __init__(
-        self, rules: Rules, verifier: _Remembering, tasks: Fingerprints | None, held_out: Fingerprints | None
+        self,
+        rules: Rules,
+        verifier: _Remembering,
+        tasks: Fingerprints | None,
+        held_out: Fingerprints | None,
+        held_files: frozenset[str],
     ) -> None:
         self.rules = rules
         self._verifier = verifier
         self._against = [("like a benchmark's task", tasks), ("held out for the gate", held_out)]
+        self._held_files = held_files
         self._near = Near(rules.near)
         self._same: set[str] = set()
         self._of_unit: Counter[str] = Counter()
@@ -200,9 +226,11 @@ class _Sieve:
 
     def _by_its_text(self, each: Candidate) -> str | None:
         if each.measured:
-            return "made while a model was measured"
+            return MADE_BY_MEASURING
         if each.suspect:
             return "contradicts an example of the docstring"
+        if each.code.path in self._held_files:
+            return "held out for the gate"
         for reason, marks in self._against:
             if marks and (marks.resembles(each.pair.code) or marks.resembles(each.pair.fixed_test)):
                 return reason
@@ -253,7 +281,7 @@ class _Remembering:
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         if key not in self._known:
             self._known[key] = self._verifier.verify(code, tests, failed)
-            if self._memory:
+            if self._memory and "not_run" not in self._known[key].reasons:
                 self._memory.parent.mkdir(parents=True, exist_ok=True)
                 with self._memory.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key, "said": self._known[key].model_dump()}) + "\n")

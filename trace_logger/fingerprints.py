@@ -96,6 +96,10 @@ class Fingerprints:
         except OSError as error:
             raise FingerprintError(f"The fingerprint file {path} cannot be written: {error.strerror}.") from error
 
+    def __or__(self, other: Fingerprints) -> Fingerprints:
+        """Those of both."""
+        return Fingerprints(other._hashes | self._hashes, [*self._sketches, *other._sketches])
+
     @property
     def tasks(self) -> list[str]:
         """The ids of the tasks, sorted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -289,6 +290,13 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output has seen enough
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        mend = "make room; what was finished stands, and the same command goes on"
+        print(f"error: the disk is full{where}\n  {mend}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -118,23 +118,21 @@ def _scores(gate: dict[str, Any], console: Any) -> None:
 
 def show_status(loaded: LoadedConfig, project: Path, as_json: bool) -> None:
     """The model in use, its history, the pairs that wait, and what the last round decided and why."""
-    from export.registry import exported
+    from self_improve.champion import lineage_of
     from self_improve.rounds import rounds
-    from testing_crew.backends.ref import parse
     from testing_crew.config import history
-    from trace_logger.curate import candidates
+    from trace_logger.curate import MADE_BY_MEASURING, candidates
     from trace_logger.store import TraceStore
 
     tag = loaded.config.model
-    ref = parse(tag)
-    made = exported(ref) if ref.kind == "local" else None
+    made = lineage_of(tag)
     every = rounds()
     last = every[-1] if every else None
     ended = [each for each in every if each.state.finished_at]
     with TraceStore.open() as store:
         total = sum(not each.measured for each in candidates(store))
-    seen = ended[-1].state.steps.get("curate") if ended else None
-    waiting = total - int(seen.output["pairs"] if seen else 0)
+    seen: dict[str, Any] = ended[-1].state.steps["curate"].output if ended else {"pairs": 0, "dropped": {}}
+    waiting = total - (seen["pairs"] - seen["dropped"].get(MADE_BY_MEASURING, 0))
     swaps = history(project)
     if as_json:
         lineage = made.model_dump() if made else None

@@ -52,7 +52,8 @@ def registry() -> Path:
 
 def registered() -> list[str]:
     """List the tags of the workspace's own models."""
-    folders = {file.parent for name in (MODEL, lora.FILE) for file in registry().glob(f"*/*/{name}")}
+    files = (file for name in (MODEL, lora.FILE) for file in registry().glob(f"*/*/{name}"))
+    folders = {file.parent for file in files if not file.parts[-3].startswith(".")}  # those are in the making
     return [f"local/{folder.parent.name}:{folder.name}" for folder in sorted(folders)]
 
 
@@ -252,6 +253,10 @@ class LlamaBackend:
         if library.llama_vocab_get_add_bos(self._vocab):
             tokens.insert(0, library.llama_vocab_bos(self._vocab))
         return tokens
+
+    def ends(self, token: int) -> bool:
+        """Whether an answer ends at ``token``."""
+        return bool(self._engine.library.llama_vocab_is_eog(self._vocab, token))
 
     def count_tokens(self, text: str) -> int:
         """How many tokens ``text`` has by itself."""

@@ -48,6 +48,15 @@ def _client(config: ModelConfig, *, connect: float, read: float) -> Any:
     return ollama.Client(host=url, timeout=httpx.Timeout(read, connect=connect), trust_env=through_proxy(url))
 
 
+def must_answer(config: ModelConfig) -> None:
+    """Raise BackendUnavailable where no Ollama answers at the configured address."""
+    client = _client(config, connect=CONNECT_SECONDS, read=CONNECT_SECONDS)
+    try:
+        _ask(client, host_url(config), None)
+    finally:
+        client.close()
+
+
 def connected(config: ModelConfig) -> Any:
     """The official client for the configured server."""
     return _client(config, connect=CONNECT_SECONDS, read=config.timeout_seconds)

@@ -340,11 +340,12 @@ def test_several_processes_share_an_epoch(rows_file, home):
     asked = recipe(rows_file, "epochs=1.0", "max_steps=1000")
     assert all_steps(asked, 30) == 30
     launch = ["-m", "accelerate.commands.launch", "--config_file", str(shipped("a").with_name("ddp.yaml"))]
-    words = command(rows_file, "--set", "epochs=1.0", "--set", "max_steps=1000", "--json")[1:]
+    words = command(rows_file, "--set", "epochs=1.0", "--set", "max_steps=1000", "--plan", "--json")[1:]
     script = [sys.executable, *launch, "--mixed_precision", "no", "--main_process_port", "0", *words]
     two = json.loads(children.run(script, seconds=LIMIT, check=True).stdout)
-    one = train(open_run(asked, "embedded", fresh=True))
-    assert two["steps"] == one.steps // 2
+    run = open_run(asked, "embedded")
+    train(run, plan_only=True)
+    assert two["steps"] == Plan.model_validate_json((run.folder / "plan.json").read_text()).steps // 2
 
 
 def test_rows_are_no_longer_than_the_window(rows_file, home):

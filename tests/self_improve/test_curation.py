@@ -174,6 +174,13 @@ def test_a_module_that_was_changed_since_is_run_as_it_was(tmp_path):
     assert json.loads(done.stdout)["train"] == 2, done.stdout + done.stderr
 
 
+def test_a_file_in_the_folder_s_place_is_told(store, tmp_path):
+    (tmp_path / "out.jsonl").touch()
+    done = command_line.run("traces", "curate", "--out", "out.jsonl")
+    assert done.returncode == 2
+    assert "out.jsonl is no folder that can be written to" in done.stderr
+
+
 def test_no_pair_and_none_left_are_told(tmp_path):
     none = command_line.run("traces", "curate", "--out", "c")
     assert none.returncode == 2

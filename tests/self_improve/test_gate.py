@@ -79,6 +79,14 @@ def test_floors_stand_before_any_rise():
     assert decided(old, empty).decision == "kept"
 
 
+def test_the_floor_of_mutants_is_taken_on_the_tasks_that_both_have():
+    old = [outcome(n, 1 if n < 10 else None, mutants=0.9) for n in range(30)]
+    new = [outcome(n, 1, mutants=0.9 if n < 10 else 0.7) for n in range(30)]
+    assert decided(old, new).decision == "promoted"
+    fallen = [outcome(n, 1, mutants=0.7 if n < 10 else 1.0) for n in range(30)]
+    assert "notice 70% of the mutants" in decided(old, fallen).why
+
+
 def test_tasks_with_an_error_on_either_side_are_left_out_and_counted():
     old = [outcome(n, None, error="dead" if n < 5 else None) for n in range(20)]
     new = [outcome(n, 1, error="dead" if n > 15 else None) for n in range(20)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,25 +12,32 @@ from pathlib import Path
 import children
 import command_line
 import pytest
+from ollama_server import OllamaStandIn
 
+import eval_self_correction
 from export import export
 from finetune.data.modules import variations
+from self_improve import tasks as work
 from self_improve.cli.app import main
 from self_improve.gate import decide
+from self_improve.improve import Line, Options
 from self_improve.play import outcomes
+from self_improve.rounds import Round, current, rounds
 from self_improve.tasks import load
-from testing_crew import TestingCrew
-from testing_crew.backends import Sampling, open_backend
+from testing_crew import TestingCrew, prompt
+from testing_crew import config as configuration
+from testing_crew.backends import Sampling
 from testing_crew.config import Config
+from testing_crew.errors import UserMistake
+from trace_logger import curate
+from trace_logger.curate import Candidate
+from trace_logger.errors import NothingLeft
 from trace_logger.records import Attempt, CodeUnderTest, PytestRun
 from trace_logger.store import TraceStore
 
+RECIPE = ("max_steps=2", "data.replay_share=0.0", "evaluations=2", "data.max_tokens=1000")
 SMALL = ["--base", "embedded", "--quantise", "f16", "--from", "none"]
-SMALL += [
-    word
-    for key in ("max_steps=2", "data.replay_share=0.0", "evaluations=2", "data.max_tokens=1000")
-    for word in ("--set", key)
-]
+SMALL += [word for key in RECIPE for word in ("--set", key)]
 EASY = {
     "clamps": "def clamp(value: int, low: int, high: int) -> int:\n    return max(low, min(high, value))\n",
     "doubles": "def double(x: int) -> int:\n    return x * 2\n",
@@ -154,14 +162,66 @@ def test_status_models_and_a_second_round_without_news(whole, monkeypatch):
     assert "nothing new since round 1" in again.stderr
 
 
+def test_more_tasks_for_the_gate_are_news(whole, tmp_path, monkeypatch):
+    """What an undecided round asks for: with them the same pairs make a round."""
+    home = shutil.copytree(whole[0], tmp_path / "copy")
+    monkeypatch.setenv("TESTING_CREW_HOME", str(home / "home"))
+    monkeypatch.chdir(home)
+    options = Options(tasks=(str(home / "easy"),), base="embedded", start="none", quantisation="f16", recipe=RECIPE)
+    first = Round(home / "home" / "rounds" / "0001", rounds()[0].state)
+    manifest = first.state.steps["curate"].output
+
+    def line():
+        return Line(options, configuration.load(home), home, lambda event: None)
+
+    first.note(identity="")
+    line()._must_be_new(first, manifest)  # as that round itself noted it
+    with pytest.raises(UserMistake, match="nothing new since round 1"):
+        line()._must_be_new(current(), manifest)
+    (home / "easy" / "larger.py").write_text(EASY["larger"])
+    line()._must_be_new(current(), manifest)
+    assert current().state.number == 2
+
+
+def test_a_repair_of_what_the_gate_decides_on_is_held_out_also_after_an_edit(place):
+    edited = EASY["clamps"].replace("max(low, min(high, value))", "max(low, min(value, high))")
+    (place / "many.py").write_text("\n\n".join([edited, EASY["doubles"], EASY["sums"], EASY["joins"]]))
+    marks = work.fingerprints(load([place / "many.py"]))
+    assert marks.resembles(f"# module: many\n{edited}")
+    with TraceStore.open() as store:
+        (pair,) = [each for each in curate.candidates(store) if each.code.module == "clamps"]
+    own = Candidate(pair.pair, pair.code.model_copy(update={"path": str(place / "many.py")}), pair.project)
+    with pytest.raises(NothingLeft, match="held out for the gate"):
+        curate.curate([own], None, held_files=frozenset({str(place / "many.py")}))
+
+
+def test_a_model_of_the_person_s_own_is_not_replaced(whole, tmp_path, monkeypatch):
+    """`export --name mine` came first: the round takes the next version."""
+    home = shutil.copytree(whole[0], tmp_path / "copy")
+    monkeypatch.setenv("TESTING_CREW_HOME", str(home / "home"))
+    monkeypatch.chdir(home)
+    at = rounds()[0]
+    made = json.loads((home / "home" / "models" / "mine" / "v1" / "export.json").read_text())
+    at.note(label="")
+    options = Options(tasks=(str(home / "easy"),), base="embedded", start="none", quantisation="f16", recipe=RECIPE)
+    line = Line(options, configuration.load(home), home, lambda event: None)
+    adapter = at.state.steps["train"].output
+    found = line._export(at, adapter)
+    assert (found["tag"], at.state.label) == ("local/mine:v2", "mine:v2")
+    assert json.loads((home / "home" / "models" / "mine" / "v1" / "export.json").read_text()) == made
+    again = line._export(at, adapter)  # killed before the step was noted
+    assert again == found
+
+
 def test_killed_on_its_way_it_ends_the_same(whole, place):
-    """Killed after curation, in training, after the export and in the gate: the same manifest, adapter and verdict."""
+    """Killed after curation, in training, after it, after the export, in the gate, after it: the same manifest, adapter, verdict."""
     _, told = whole
     home = place / "home"
     state = home / "rounds" / "0001" / "round.json"
     reached = {
         "curated": lambda: '"curate"' in _text(state),
         "training": lambda: list(home.glob("adapters/*/checkpoints/checkpoint-1/trainer_state.json")),
+        "trained": lambda: '"train"' in _text(state),
         "exported": lambda: '"export"' in _text(state),
         "gate": lambda: list(home.glob("rounds/0001/gate/*/champion.jsonl")),
     }
@@ -191,33 +251,62 @@ def _text(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def test_a_better_one_is_promoted_used_and_rolled_back(place):
+def test_a_better_one_is_promoted_used_and_rolled_back(place, monkeypatch, capsys):
     for name, source in EASY.items():
         (place / "easy" / f"{name}.py").write_text(source)
     useless = place / "useless.json"
     useless.write_text(json.dumps({f"def {source.split('(')[0][4:]}": ["nothing"] * 9 for source in EASY.values()}))
     (place / "testing_crew.toml").write_text('model = "scripted:useless.json"\n')
     assert command_line.run("trust").returncode == 0
-    before = answer("embedded")
-    done = improve("--ollama") if os.environ.get("OLLAMA_HOST") else improve()
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["decision"] == "promoted"
-    assert told["gate"]["wins"] >= 5
-    assert told["gate"]["losses"] == 0
-    assert TestingCrew(model=None).backend.tag == "local/mine:v1"
-    assert 'model = "local/mine:v1"' in (place / "testing_crew.toml").read_text()
-    assert "local/mine:v1" in command_line.run("status").stdout
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    nobody = improve("--ollama")
+    assert nobody.returncode == 2
+    assert "Ollama does not answer" in nobody.stderr
+    with OllamaStandIn({}) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        done = improve("--ollama")
+        assert done.returncode == 0, done.stdout + done.stderr
+        told = json.loads(done.stdout)
+        assert told["decision"] == "promoted"
+        assert (told["gate"]["wins"] >= 5, told["gate"]["losses"]) == (True, 0)
+        assert told["promote"]["after"] == "mine:v1"
+        assert 'model = "mine:v1"' in (place / "testing_crew.toml").read_text()
+        tasks = place / "tasks.json"
+        tasks.write_text(json.dumps({"tasks": [{"id": "clamps", "code": EASY["clamps"], "file": "clamps.py"}]}))
+        assert eval_self_correction.evaluate(None, tasks)["pass_at_3"] in (0.0, 1.0)
+        assert "model mine:v1, n = 1, infrastructure errors 0" in capsys.readouterr().err
+        there = answer(None)
+    # killed between the swap and the end of the round: it ends as it would have
+    note = place / "home" / "rounds" / "0001" / "round.json"
+    state = json.loads(note.read_text())
+    state["steps"].pop("promote")
+    note.write_text(json.dumps({**state, "finished_at": None, "decision": ""}))
+    with OllamaStandIn({}) as url:
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        resumed = json.loads(improve("--ollama").stdout)
+    assert (resumed["number"], resumed["decision"], resumed["gate"]) == (1, "promoted", told["gate"])
+    assert resumed["promote"] == told["promote"]
+    shown = command_line.run("status").stdout
+    assert "in use: mine:v1" in shown
+    assert "stage c on embedded" in shown
+    assert "(round 1)" in shown
     back = command_line.run("rollback")
     assert "scripted:useless.json" in back.stdout
     assert (place / "testing_crew.toml").read_text() == 'model = "scripted:useless.json"\n'
-    assert answer("embedded") == before
+    # and from one that answers: what it said is what it says again, byte for byte
+    command_line.run("use", "embedded")
+    before = answer(None)
+    command_line.run("use", "local/mine:v1")
+    assert answer(None) == there
+    command_line.run("rollback")
+    assert answer(None) == before
 
 
 def answer(tag):
-    backend = open_backend(tag)
+    """What a crew's own model says under greedy decoding."""
+    backend = TestingCrew(tag).backend
     try:
-        return backend.complete("### Task: Write pytest tests\n", Sampling(max_tokens=40)).text
+        return backend.complete(prompt.generate(f"# module: halves\n{EASY['halves']}"), Sampling(max_tokens=80)).text
     finally:
         backend.close()
 
@@ -310,6 +399,10 @@ def test_code_to_practise_on_is_found_in_modules_and_tables(tmp_path):
         json.dumps({"question_id": "Leet/7", "solution": EASY["doubles"], "test": "x"}) + "\n"
     )
     found = load([tmp_path / "pkg", tmp_path / "rows.jsonl", tmp_path / "pkg" / "a.py"])
-    assert [task.id for task in found] == ["pkg/a.py", "rows.jsonl/Leet_7", "a.py"]
+    assert [task.id for task in found] == ["pkg/a.py", "rows.jsonl/Leet_7"]  # named twice, it is one task
+    (tmp_path / "b" / "pkg").mkdir(parents=True)
+    (tmp_path / "b" / "pkg" / "a.py").write_text(EASY["sums"])
+    two = load([tmp_path / "pkg", tmp_path / "b" / "pkg"])
+    assert [task.id for task in two] == ["pkg/a.py", "pkg/a.py#2"]
     assert found[1].code == EASY["doubles"]
     assert len(variations(5)) == 5

@@ -58,10 +58,12 @@ def test_modules_are_on_one_side_and_keep_it_when_more_come() -> None:
     assert {p.trace_id for p in other.dev} != {p.trace_id for p in more.dev}
 
 
-def test_two_modules_are_one_each_and_one_is_all_for_training() -> None:
+def test_two_modules_are_one_each_and_of_one_the_units_are_divided() -> None:
     assert [len(side) for side in (curate(many(2), Scripted()).train, curate(many(2), Scripted()).dev)] == [1, 1]
     alone = curate(many(1), Scripted())
     assert (len(alone.train), len(alone.dev)) == (1, 0)
+    units = curate([pair("m", f"f{n}", n) for n in range(6)], Scripted())
+    assert (len(units.train) + len(units.dev), bool(units.dev)) == (6, True)
 
 
 def test_a_unit_gives_no_more_than_its_cap_and_near_ones_count_once() -> None:

@@ -12,7 +12,7 @@ from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, read_jsonl
 from finetune.data.sources import Context, Source, digest_of
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
-from trace_logger.curate import DEV, TRAIN
+from trace_logger.curate import DEV, MADE_BY_MEASURING, MEASURED, TRAIN
 from trace_logger.fingerprints import code_hash
 from trace_logger.jsonl import read_pairs
 from trace_logger.pairs import repair_pairs, unit_name
@@ -75,6 +75,9 @@ def _of_pairs(place: Path, context: Context) -> Iterator[Row]:
 def _of_store(place: Path, context: Context) -> Iterator[Row]:
     with TraceStore.open(place) as store:
         for each in reversed(store.list_traces(limit=None)):
+            if each.command.startswith(MEASURED):
+                context.drop(MADE_BY_MEASURING)
+                continue
             trace = store.get_trace(each.id)
             suspect = {a.tests for a in trace.attempts if a.suspects}
             for number, pair in enumerate(repair_pairs(trace)):
