@@ -111,7 +111,7 @@ def export_adapter(
             converter={
                 "package": PACKAGE,
                 "version": metadata.version(PACKAGE),
-                "sha256": SHA256[metadata.version(PACKAGE)],
+                "sha256": SHA256.get(metadata.version(PACKAGE), ""),
             },
             proof=proof,
             sha256={file.name: sha256_of(file) for file in sorted(ready.glob("*.gguf"))},

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from testing_crew.backends.files import replace
-from testing_crew.backends.llama import MODEL, registry
+from testing_crew.backends.llama import MODEL, model_file, registry
 from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
 from testing_crew.errors import UserMistake
@@ -128,7 +128,8 @@ def parameters(model: Exported) -> dict[str, Any]:
 
 def modelfile(model: Exported) -> str:
     """The same in the form of a Modelfile (https://docs.ollama.com/modelfile): raw text in and out, no chat template."""
-    lines = [f"FROM ./{MODEL}" if not model.over else f"FROM {model.over}\nADAPTER ./{FILE}", "TEMPLATE {{ .Prompt }}"]
+    lines = [f"FROM {model_file(parse(model.over))}", f"ADAPTER ./{FILE}"] if model.over else [f"FROM ./{MODEL}"]
+    lines.append("TEMPLATE {{ .Prompt }}")
     for key, value in parameters(model).items():
         lines += [f"PARAMETER {key} {json.dumps(each)}" for each in (value if isinstance(value, list) else [value])]
     return "\n".join([*lines, f'LICENSE """{model.licence}"""']) + "\n"

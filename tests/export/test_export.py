@@ -65,6 +65,11 @@ def test_it_is_proven_and_says_where_it_comes_from(home):
     assert said.startswith("FROM ./model.gguf\nTEMPLATE {{ .Prompt }}\nPARAMETER num_ctx 1024\n")
 
 
+def test_the_modelfile_of_an_adapter_names_the_file_of_its_base(home):
+    said = (exported(parse("local/over:v1")).folder / "Modelfile").read_text()
+    assert said.startswith(f"FROM {embedded_file()}\nADAPTER ./adapter.gguf\n")
+
+
 def test_merged_and_laid_over_answer_alike_and_not_as_the_base(home):
     merged, over, base = answer("local/mine:v1"), answer("local/over:v1"), answer("embedded")
     assert merged == over

@@ -406,3 +406,15 @@ def test_code_to_practise_on_is_found_in_modules_and_tables(tmp_path):
     assert [task.id for task in two] == ["pkg/a.py", "pkg/a.py#2"]
     assert found[1].code == EASY["doubles"]
     assert len(variations(5)) == 5
+
+
+def test_which_modules_are_held_out_depends_on_their_names_alone(tmp_path):
+    project = tmp_path / "shop"
+    project.mkdir()
+    for number in range(30):
+        (project / f"module{number}.py").write_text(EASY["doubles"])
+    first = {task.id for task in work.held_out(project, 1 / 3)}
+    assert 4 <= len(first) <= 16
+    (project / "another.py").write_text(EASY["sums"])
+    (project / "module3.py").write_text(EASY["joins"])
+    assert {task.id for task in work.held_out(project, 1 / 3)} - {"shop/another.py"} == first
