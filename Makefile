@@ -15,9 +15,7 @@ demo: .venv/.core
 
 test: .venv/.all check
 	@echo "== tests =="
-	@# One more than there are cores: many tests wait for processes of their own.
-	@$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'import os; print(min(5, (os.cpu_count() or 1) + 1))') \
-	  --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.all
 	@echo "== format, lint, types, who imports whom =="
