@@ -10,6 +10,9 @@ from typing import Literal
 from export.llamacpp import converter_folder
 from testing_crew.errors import TestingCrewError
 
+# How llama.cpp calls the tokenizers of the bases that its converter does not know by their hash; `export.verify` confirms it.
+# The embedded one's is StarCoder's pattern (finetune.tokenizer).
+PRE_TOKENIZERS = {"embedded": "starcoder", "smollm2": "smollm"}
 OutType = Literal["f32", "f16", "bf16", "q8_0"]
 
 
@@ -26,8 +29,8 @@ def convert(model: Path, out: Path, outtype: OutType, pre_tokenizer: str, prompt
     temporary = out.with_name(f".{out.name}.tmp")
     out.parent.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("_converter.py")
-    command = [sys.executable, str(script), str(converter_folder()), pre_tokenizer, str(prompt_version)]
-    command += [str(model)]
+    named = [str(converter_folder()), pre_tokenizer, str(prompt_version)]
+    command = [sys.executable, str(script), *named, str(model)]
     done = subprocess.run([*command, "--outfile", str(temporary), "--outtype", outtype], capture_output=True, text=True)
     if done.returncode or not temporary.is_file():
         temporary.unlink(missing_ok=True)

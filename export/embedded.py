@@ -12,21 +12,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from export.convert import convert
+from export.convert import PRE_TOKENIZERS, convert
 from export.verify import prove
 from testing_crew.backends import trained
-
-# StarCoder's pattern, named in llama.cpp's own words; finetune.tokenizer builds it and the proof below confirms it.
-PRE_TOKENIZER = "starcoder"
 
 
 def export_embedded(model: Path, out: Path, texts: list[str]) -> dict[str, object]:
     """Convert, prove on ``texts``, and publish ``model.gguf`` with its weights and tokenizer; returns what was found."""
     version = trained.prompt_version(trained.notes_of(model), model)
     with tempfile.TemporaryDirectory() as scratch:
-        f32 = convert(model, Path(scratch) / "f32.gguf", "f32", PRE_TOKENIZER, version)
+        f32 = convert(model, Path(scratch) / "f32.gguf", "f32", PRE_TOKENIZERS["embedded"], version)
         figures = prove(model, f32, texts)
-        gguf = convert(model, Path(scratch) / "model.gguf", "f16", PRE_TOKENIZER, version)
+        gguf = convert(model, Path(scratch) / "model.gguf", "f16", PRE_TOKENIZERS["embedded"], version)
         out.mkdir(parents=True, exist_ok=True)
         for file in model.iterdir():
             shutil.copy(file, out / file.name)

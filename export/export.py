@@ -1,6 +1,6 @@
 """An adapter becomes a model that is served: merge → convert → quantise → prove → publish. What is not proven is not published.
 
-export_adapter(adapter, Source("embedded", folder, sha256), named("mine", None))
+export_adapter(adapter, Base("embedded", folder, sha256), named("mine", None))
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from export.convert import ConversionFailed, convert
+from export.convert import PRE_TOKENIZERS, convert
 from export.llamacpp import PACKAGE, SHA256
 from export.lora import convert_lora
 from export.merge import merge
@@ -27,6 +27,7 @@ from testing_crew.backends.hf_files import WEIGHTS
 from testing_crew.backends.llama import MODEL, model_file, registry, sha256_of
 from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
+from testing_crew.disk import is_full, must_have_room
 from testing_crew.errors import UserMistake
 from trace_logger.liveness import alive, this_process
 from trace_logger.records import utc_now
@@ -34,10 +35,9 @@ from trace_logger.records import utc_now
 Quantisation = Literal["q8_0", "f16"]
 Told = Callable[[str], None]
 
-# How llama.cpp calls the tokenizers of the bases that its converter does not know by their hash; the proof confirms it.
-PRE_TOKENIZERS = {"embedded": "starcoder", "smollm2": "smollm"}
 LICENCES = {"embedded": "Apache-2.0", "smollm2": "Apache-2.0"}
 _SCRATCH, _OWNER = ".export-", "owner"
+_SPARE_BYTES = 50 * 2**20
 _ANSWERS = 6  # prompts that both sides answer
 
 
@@ -74,7 +74,9 @@ def export_adapter(
     texts = proof_texts()
     registry().mkdir(parents=True, exist_ok=True)
     _clear_up()
-    _must_have_room(base.folder)
+    # four copies lie side by side for a while: merged, f32, what is served, and the converter's own
+    weights = sum(file.stat().st_size for file in base.folder.glob("*.safetensors"))
+    must_have_room(registry(), 4 * weights + _SPARE_BYTES, "an export needs")
     with tempfile.TemporaryDirectory(dir=registry(), prefix=_SCRATCH) as scratch, _full_disk_told():
         work, ready = Path(scratch), Path(scratch) / "ready"
         (work / _OWNER).write_text(this_process(), encoding="utf-8")
@@ -154,36 +156,13 @@ def _clear_up() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _must_have_room(base: Path) -> None:
-    """Four copies lie side by side for a while: merged, f32, what is served, and the converter's own."""
-    weights = sum(file.stat().st_size for file in base.glob("*.safetensors"))
-    needed = 4 * weights + 50 * 2**20
-    free = shutil.disk_usage(registry()).free
-    if free < needed:
-        raise UserMistake(
-            f"{registry()} has {free / 2**20:.0f} MiB free, and an export needs {needed / 2**20:.0f}",
-            hint="make room, or set TESTING_CREW_HOME to another disk",
-        )
-
-
 @contextmanager
 def _full_disk_told() -> Iterator[None]:
-    import errno
-
-    from safetensors import SafetensorError
-
-    full = UserMistake(f"the disk is full: {registry()}", hint="make room and export again; nothing was published")
     try:
         yield
-    except SafetensorError as error:
-        if "os error 28" not in str(error):
+    except Exception as error:  # torch's, safetensors' and the converter's own say it, each in its way
+        if not is_full(error):
             raise
-        raise full from None
-    except ConversionFailed as error:
-        if "No space left" not in error.message:
-            raise
-        raise full from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise full from None
+        raise UserMistake(
+            f"the disk is full: {registry()}", hint="make room and export again; nothing was published"
+        ) from None

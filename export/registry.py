@@ -14,7 +14,7 @@ from testing_crew.backends.files import replace
 from testing_crew.backends.llama import MODEL, model_file, registry
 from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
-from testing_crew.errors import UserMistake
+from testing_crew.errors import UnknownModel, UserMistake
 from trace_logger.records import Record
 
 NOTE, MODELFILE = "export.json", "Modelfile"
@@ -92,16 +92,25 @@ def exported(ref: ModelRef) -> Exported | None:
         raise UserMistake(f"{note} cannot be read: {str(error).splitlines()[0]}") from None
 
 
+def published(ref: ModelRef) -> Exported:
+    """The same of one that must have it. Raises UnknownModel where there is no such model, or it has no lineage."""
+    model_file(ref)
+    model = exported(ref)
+    if model is None:
+        raise UnknownModel(f"{ref.tag} has no lineage: it was put there by hand", hint="export its adapter again")
+    return model
+
+
 def note(model: Exported, folder: Path) -> None:
     """Write the lineage, and the Modelfile that Ollama would be given."""
-    _write(folder / NOTE, json.dumps(model.model_dump(), indent=2) + "\n")
-    _write(folder / MODELFILE, modelfile(model))
+    replace(folder / NOTE, json.dumps(model.model_dump(), indent=2) + "\n")
+    replace(folder / MODELFILE, modelfile(model))
 
 
 def with_scores(model: Exported, scores: dict[str, Any]) -> Exported:
     """Note what a gate found of a model that is published."""
     scored = model.model_copy(update={"scores": scores})
-    _write(scored.folder / NOTE, json.dumps(scored.model_dump(), indent=2) + "\n")
+    replace(scored.folder / NOTE, json.dumps(scored.model_dump(), indent=2) + "\n")
     return scored
 
 
@@ -133,7 +142,3 @@ def modelfile(model: Exported) -> str:
     for key, value in parameters(model).items():
         lines += [f"PARAMETER {key} {json.dumps(each)}" for each in (value if isinstance(value, list) else [value])]
     return "\n".join([*lines, f'LICENSE """{model.licence}"""']) + "\n"
-
-
-def _write(file: Path, text: str) -> None:
-    replace(file, text)

@@ -128,16 +128,7 @@ def open_adapter(model: Any, folder: Path, lora: LoraRecipe) -> Any:
 
     try:
         config = PeftConfig.from_pretrained(str(folder))
-        there = {"r": config.r, "alpha": config.lora_alpha, "targets": sorted(config.target_modules)}
-        asked = {"r": lora.r, "alpha": lora.alpha, "targets": sorted(lora.targets)}
-        if there != asked:
-            keys = [key for key in there if there[key] != asked[key]]
-            wanted = " ".join(f"--set lora.{key}={json.dumps(there[key])}" for key in keys)
-            raise UserMistake(
-                f"the adapter in {folder} has {', '.join(f'{k} {there[k]}' for k in keys)}, and the recipe says "
-                f"{', '.join(f'{asked[k]}' for k in keys)}",
-                hint=f"a stage goes on with the shape of the one before: {wanted}",
-            )
+        _must_have_shape(folder, config, lora)
         config.lora_dropout = lora.dropout
         return PeftModel.from_pretrained(model, str(folder), is_trainable=True, config=config)
     except UserMistake:
@@ -146,6 +137,18 @@ def open_adapter(model: Any, folder: Path, lora: LoraRecipe) -> Any:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = "is for another base" if "size mismatch" in str(error) else "cannot be read"
         raise UserMistake(f"the adapter in {folder} {what}: {first}", hint="name another with --from") from None
+
+
+def _must_have_shape(folder: Path, config: Any, lora: LoraRecipe) -> None:
+    there = {"r": config.r, "alpha": config.lora_alpha, "targets": sorted(config.target_modules)}
+    asked = {"r": lora.r, "alpha": lora.alpha, "targets": sorted(lora.targets)}
+    if keys := [key for key in there if there[key] != asked[key]]:
+        raise UserMistake(
+            f"the adapter in {folder} has {', '.join(f'{key} {there[key]}' for key in keys)}, and the recipe says "
+            f"{', '.join(str(asked[key]) for key in keys)}",
+            hint="a stage goes on with the shape of the one before: "
+            + " ".join(f"--set lora.{key}={json.dumps(there[key])}" for key in keys),
+        )
 
 
 def noted(folder: Path) -> str:

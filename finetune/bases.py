@@ -12,6 +12,7 @@ from typing import Any
 from testing_crew.backends.hf import nf4
 from testing_crew.backends.llama import embedded_file, model_file, sha256_of
 from testing_crew.backends.ref import ModelRef
+from testing_crew.disk import must_have_room
 from testing_crew.errors import BackendUnavailable, UserMistake
 from trace_logger.workspace import workspace
 
@@ -79,11 +80,7 @@ def _smollm2() -> Base:
     folder = workspace() / "bases" / f"smollm2-{sha256[:_DIGITS]}"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(folder.parent).free) < _SMOLLM2_BYTES:
-            raise UserMistake(
-                f"{folder.parent} has {free / 2**20:.0f} MiB free, and the weights of smollm2 need {_SMOLLM2_BYTES / 2**20:.0f}",
-                hint="make room, or set TESTING_CREW_HOME to another disk",
-            )
+        must_have_room(folder.parent, _SMOLLM2_BYTES, "the weights of smollm2 need")
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             _dequantise(gguf, Path(scratch) / "whole")
             shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 
 from finetune.recipe import Recipe
 from finetune.runs import Run, has_cuda
+from testing_crew import disk
 from testing_crew.errors import UserMistake
 
 PLAN = "plan.json"
@@ -117,13 +117,7 @@ def all_steps(recipe: Recipe, batches: int) -> int:
 def must_have_room(run: Run, trainer: Any) -> None:
     """Three checkpoints may lie side by side for a moment: the best, the last, and the next (weights, two moments)."""
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    needed = 3 * trained * 12 + _SPARE_BYTES
-    free = shutil.disk_usage(run.folder).free
-    if free < needed:
-        raise UserMistake(
-            f"{run.folder} has {free / 2**20:.0f} MiB free, and training needs {needed / 2**20:.0f}",
-            hint="make room, or set TESTING_CREW_HOME to another disk",
-        )
+    disk.must_have_room(run.folder, 3 * trained * 12 + _SPARE_BYTES, "training needs")
 
 
 def precision(recipe: Recipe) -> tuple[bool, bool]:

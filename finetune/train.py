@@ -15,13 +15,11 @@ from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
 from finetune.bases import load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
 from finetune.runs import Run, Tell, encode, has_cuda, open_run
+from testing_crew.disk import is_full
 from testing_crew.errors import UserMistake
 from trace_logger.records import utc_now
 
 __all__ = ["open_run", "train"]
-
-# How safetensors' and torch's own writers say that the disk is full; neither is an OSError.
-FULL = ("os error 28", "No space left", "PytorchStreamWriter failed")
 
 
 def make_trainer(run: Run, watch: Any) -> Any:
@@ -203,8 +201,6 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
 @contextmanager
 def _told(run: Run) -> Iterator[None]:
     """What goes wrong for want of memory or disk, in a person's words."""
-    import errno
-
     import torch
     from safetensors import SafetensorError
 
@@ -219,13 +215,9 @@ def _told(run: Run) -> Iterator[None]:
         raise UserMistake(
             f"out of memory: {str(error).splitlines()[0] if str(error) else 'the system gave no more'}", hint=lower
         ) from None
-    except (RuntimeError, SafetensorError) as error:
-        if any(words in str(error) for words in FULL):
+    except (RuntimeError, SafetensorError, OSError) as error:
+        if is_full(error):
             raise full from None
         if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
             raise
         raise UserMistake(f"out of memory: {str(error).strip().splitlines()[0]}", hint=lower) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise full from None

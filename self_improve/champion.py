@@ -19,7 +19,7 @@ def lineage_of(tag: str) -> Exported | None:
     return exported(ModelRef(kind="local", name=ref.name, label=ref.label))
 
 
-def published(tag: str) -> str:
+def registered_tag(tag: str) -> str:
     """The registry's tag of the model that ``tag`` names; ``tag`` itself where it is not one of ours."""
     made = lineage_of(tag)
     return made.ref.tag if made else tag

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from self_improve.packages import must_have
 from testing_crew import config
 from testing_crew.crew import runner_for
-from testing_crew.errors import BackendUnavailable
 from testing_crew.verifier import GateVerifier
 from trace_logger.curate import Rules, Told, candidates, curate, memory_of, must_be_folder, write
 from trace_logger.fingerprints import Fingerprints
@@ -29,11 +29,7 @@ def curate_store(
     Raises NothingLeft where no pair is kept, FingerprintError for a file that is none, BackendUnavailable where a package of the
     extra ``train`` is missing.
     """
-    try:
-        import datasketch  # noqa: F401
-        import detect_secrets  # noqa: F401
-    except ImportError as error:
-        raise BackendUnavailable(f"curation needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    must_have("curation", "datasketch", "detect_secrets")
     must_be_folder(out)
     tasks = Fingerprints.load(fingerprints) if fingerprints else None
     with TraceStore.open() as store:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from export.export import Base, Quantisation, Told, export_adapter
 from export.registry import Exported, named
 from finetune.adapters import lineage, must_fit, weights_of
 from finetune.bases import find_base
+from self_improve.packages import must_have
 from testing_crew.errors import BackendUnavailable, UserMistake
 
 
 def must_have_packages() -> None:
-    """Raises BackendUnavailable where a package that training or merging needs is missing."""
-    for name in ("torch", "transformers", "peft", "trl", "llama_cpp"):
-        if find_spec(name) is None:
-            extra = "local" if name == "llama_cpp" else "train"
-            raise BackendUnavailable(f"{name} is not installed", hint=f"pip install 'testing-crew[{extra}]'")
+    """Raises BackendUnavailable where a package that merging and proving need is missing."""
+    must_have("an export", "torch", "transformers", "peft", "llama_cpp")
 
 
 def export_run(

@@ -17,13 +17,13 @@ from typing import Any
 
 from benchmarks.self_correction import Task
 from export.export import Quantisation
-from export.registry import Exported, discard, exported, named, with_scores
+from export.registry import discard, exported, named, published, with_scores
 from export.verify import NotTheSameModel
 from finetune.adapters import must_fit, newest, weights_of
 from finetune.bases import Base, find_base
 from finetune.recipe import Recipe, read_recipe, shipped
 from self_improve import tasks as work
-from self_improve.champion import base_of, published, revision_of
+from self_improve.champion import base_of, registered_tag, revision_of
 from self_improve.curation import curate_store
 from self_improve.exporting import export_run
 from self_improve.gate import Rules, Verdict, decide
@@ -77,7 +77,7 @@ class Line:
         """The model in use; of a round that was stopped when the tag was swapped already, the one before."""
         tag = self.loaded.config.model
         gate = current().state.steps.get("gate")
-        if gate is not None and published(tag) == gate.output["challenger"]["model"]:
+        if gate is not None and registered_tag(tag) == gate.output["challenger"]["model"]:
             return str(gate.output["champion"]["model"])
         return tag
 
@@ -166,7 +166,8 @@ class Line:
             at.finish("kept", f"the export is not proven: {error.message}")
             return at
         self._say(at, "gate", f"{self.champion} and {model['tag']} on {len(self.tasks)} tasks")
-        verdict = Verdict.model_validate(at.step("gate", self._gated(model), lambda: self._gate(at, model)))
+        judged = self._gated(model)
+        verdict = Verdict.model_validate(at.step("gate", judged, lambda: self._gate(at, model, mark_of(judged))))
         if verdict.decision == "promoted":
             self._say(at, "promote", model["tag"])
             try:
@@ -218,8 +219,12 @@ class Line:
     def _curated(self) -> Any:
         with TraceStore.open() as store:
             pairs = [(p.code, p.failed_test, p.fixed_test) for p in store.pairs()]
+        return [mark_of(pairs), self.options.curation.model_dump(), *self._left_out()]
+
+    def _left_out(self) -> list[str]:
+        """What nothing that is trained on may resemble."""
         marks = sha256_of(Path(self.options.fingerprints)) if self.options.fingerprints else ""
-        return [mark_of(pairs), self.options.curation.model_dump(), marks, work.digest(self.tasks)]
+        return [marks, work.digest(self.tasks)]
 
     def _curate(self, at: Round) -> dict[str, Any]:
         asked = Path(self.options.fingerprints) if self.options.fingerprints else None
@@ -241,10 +246,9 @@ class Line:
 
     def _trained(self, manifest: dict[str, Any]) -> Any:
         start = str(self.options.start or self.start)
-        held = self._curated()[2:]  # what is left out of the replay
         return [
             manifest["sha256"],
-            held,
+            self._left_out(),
             self.base.sha256 or self.base.name,
             start,
             self.options.recipe,
@@ -282,8 +286,8 @@ class Line:
         served = [self.champion, revision_of(self.champion, self.loaded.config.server), model["sha256"]]
         return [work.digest(self.tasks), *served, self.options.rules.model_dump()]
 
-    def _gate(self, at: Round, model: dict[str, Any]) -> dict[str, Any]:
-        folder = at.folder / "gate" / mark_of(self._gated(model))[:12]
+    def _gate(self, at: Round, model: dict[str, Any], mark: str) -> dict[str, Any]:
+        folder = at.folder / "gate" / mark[:12]
         sides = (("champion", self.champion), ("challenger", model["tag"]))
         old, new = (
             outcomes(tag, self.tasks, self.loaded.config, folder / f"{side}.jsonl", self._progress)
@@ -292,20 +296,14 @@ class Line:
         verdict = decide(old, new, (self.champion, model["tag"]), self.options.rules)
         scores = verdict.model_dump(include={"decision", "n", "wins", "losses", "p"})
         rate = verdict.challenger.accepted_at_3.value
-        with_scores(_published(model["tag"]), {"against": self.champion, "accepted@3": rate, **scores})
+        with_scores(published(parse(model["tag"])), {"against": self.champion, "accepted@3": rate, **scores})
         return verdict.model_dump()
 
     def _promote(self, at: Round, tag: str) -> dict[str, Any]:
         if self.options.ollama:
             from export.ollama import publish_to_ollama
 
-            tag = publish_to_ollama(_published(tag), self.loaded.config.server)
+            tag = publish_to_ollama(published(parse(tag)), self.loaded.config.server)
         change = configuration.use(tag, self.project, f"round {at.state.number}")
         # where the tag was swapped before the round was stopped, nothing is swapped now
         return {"file": str(change.file), "before": self.champion, "after": change.after}
-
-
-def _published(tag: str) -> Exported:
-    model = exported(parse(tag))
-    assert model is not None
-    return model

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from benchmarks.self_correction import ROUNDS, Outcome, Task, evaluate
 from testing_crew import TestingCrew
 from testing_crew.backends import open_backend
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake
+from trace_logger.journal import Journal
 from trace_logger.notice import capture_enabled
 
 Told = Callable[[str, int, int], None]
@@ -30,7 +28,7 @@ def self_play(model: str, tasks: Sequence[Task], samples: int, config: Config, n
         raise UserMistake(
             "self-play keeps its traces, and traces are off", hint="TESTING_CREW_TRACES=on, or [traces] enabled"
         )
-    done = _read(noted)
+    done = Journal(noted, Outcome)
     keys = {(number, task.id): f"{number}/{task.id}" for number in range(samples) for task in tasks}
     if missing := [key for key in keys.values() if key not in done]:
         backend = open_backend(model, config.server)
@@ -41,8 +39,7 @@ def self_play(model: str, tasks: Sequence[Task], samples: int, config: Config, n
                 with crew.runner:
                     for task in (task for task in tasks if keys[number, task.id] in missing):
                         (outcome,) = evaluate(crew, [task], COMMAND, raise_dead=True)
-                        done[keys[number, task.id]] = outcome
-                        _append(noted, keys[number, task.id], outcome.model_copy(update={"answers": (), "best": ()}))
+                        done.add(keys[number, task.id], outcome.model_copy(update={"answers": (), "best": ()}))
                         tell(COMMAND, len(done), len(keys))
         finally:
             backend.close()
@@ -54,7 +51,7 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
 
     Nothing of it goes into the trace store. Raises GenerationFailed where the model stops answering.
     """
-    done = _read(kept)
+    done = Journal(kept, Outcome)
     if any(task.id not in done for task in tasks):
         backend = open_backend(model, config.server)
         crew = TestingCrew(None, ROUNDS, 0.0, config=_sampled(config, 0.0, 0), backend=backend, traces=False)
@@ -62,8 +59,8 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
             with crew.runner:
                 for at, task in enumerate(tasks, 1):
                     if task.id not in done:
-                        (done[task.id],) = evaluate(crew, [task], f"gate {model}", raise_dead=True)
-                        _append(kept, task.id, done[task.id])
+                        (outcome,) = evaluate(crew, [task], f"gate {model}", raise_dead=True)
+                        done.add(task.id, outcome)
                     tell(f"gate: {model}", at, len(tasks))
         finally:
             backend.close()
@@ -73,23 +70,3 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
 def _sampled(config: Config, temperature: float, number: int) -> Config:
     sampling = config.sampling.model_copy(update={"temperature": temperature, "seed": config.sampling.seed + number})
     return config.model_copy(update={"sampling": sampling})
-
-
-def _read(file: Path) -> dict[str, Outcome]:
-    """What was noted; a line at which the process was killed is taken out."""
-    done: dict[str, Outcome] = {}
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
-    for number, line in enumerate(lines):
-        try:
-            row = json.loads(line)
-            done[row["key"]] = Outcome.model_validate(row["outcome"])
-        except (ValueError, KeyError, TypeError, ValidationError):
-            file.write_text("".join(lines[:number]), encoding="utf-8")
-            break
-    return done
-
-
-def _append(file: Path, key: str, outcome: Outcome) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as opened:
-        opened.write(json.dumps({"key": key, "outcome": outcome.model_dump()}) + "\n")

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from self_improve.packages import must_have
 from testing_crew.backends.files import replace
-from testing_crew.errors import BackendUnavailable, UserMistake
+from testing_crew.errors import UserMistake
 from trace_logger.liveness import this_process
 from trace_logger.records import Record, utc_now
 from trace_logger.workspace import workspace
@@ -61,22 +62,19 @@ class Round:
         if done is not None and done.inputs == mark:
             return done.output
         output = json.loads(json.dumps(make(), default=str))
-        self._keep(steps={**self.state.steps, name: Step(inputs=mark, output=output, at=utc_now())})
+        self.note(steps={**self.state.steps, name: Step(inputs=mark, output=output, at=utc_now())})
         return dict(output)
 
     def finish(self, decision: str, why: str) -> None:
         """The round came to its end."""
-        self._keep(decision=decision, why=why, finished_at=utc_now())
-
-    def note(self, **changes: Any) -> None:
-        """Note what is asked for now, the label, or the identity; steps that do not depend on what changed stand."""
-        self._keep(**changes)
+        self.note(decision=decision, why=why, finished_at=utc_now())
 
     def drop(self) -> None:
         """Take back a round that has nothing to do."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _keep(self, **changes: Any) -> None:
+    def note(self, **changes: Any) -> None:
+        """Keep ``changes`` of what is known: what is asked for now, the label, the identity. Steps that were done stand."""
         self.state = self.state.model_copy(update=changes)
         self.folder.mkdir(parents=True, exist_ok=True)
         replace(self.folder / NOTE, json.dumps(self.state.model_dump(), indent=2) + "\n")
@@ -116,10 +114,9 @@ def lock() -> Iterator[None]:
 
     Raises UserMistake that names the holder where another process has it.
     """
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError as error:
-        raise BackendUnavailable(f"improve needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    must_have("improve", "filelock")
+    from filelock import FileLock, Timeout
+
     home = workspace()
     home.mkdir(parents=True, exist_ok=True)
     holder = home / _HOLDER

@@ -14,6 +14,7 @@ from benchmarks.self_correction import Task, load_tasks
 from testing_crew import code as code_under_test
 from testing_crew.errors import UserMistake
 from testing_crew.interpreter import interpreter_for
+from trace_logger.chance import drawn
 from trace_logger.fingerprints import Fingerprints
 
 _SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
@@ -91,11 +92,7 @@ def _definitions(source: str) -> list[str]:
 def held_out(project: Path, share: float, interpreter: str | None = None) -> list[Task]:
     """The modules of ``project`` that are never trained on: chosen by their names alone, so that each round has the same."""
     modules = load([project], interpreter)
-    return [task for task in modules if _drawn(task.id) < share]
-
-
-def _drawn(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(f"held out/{name}".encode()).digest()[:8], "big") / 2**64
+    return [task for task in modules if drawn(task.id, "held out") < share]
 
 
 def modules_in(folder: Path, interpreter: str | None) -> list[Path]:

@@ -8,7 +8,7 @@ from testing_crew.code import read_source
 from testing_crew.errors import UserMistake
 from testing_crew.runner.gate import Gate
 from testing_crew.runner.plan import Plan, plan_text
-from testing_crew.runner.project import module_file
+from testing_crew.runner.project import module_alone
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest, Verified
 
@@ -41,10 +41,8 @@ def plan_as_it_was(code: CodeUnderTest, tests: str) -> Plan:
     """A run of ``tests`` against the text that ``code`` holds. Raises UserMistake as `plan_text` does."""
     if code.path is None or _stands(Path(code.path), code.source):
         return plan_text(code, tests)
-    parts = code.module.split(".")
-    packages = {"/".join([*parts[:n], "__init__.py"]): "" for n in range(1, len(parts))}
     alone = code.model_copy(update={"path": None, "root": ""})
-    return plan_text(alone, tests, {**packages, module_file(code.module): code.source})
+    return plan_text(alone, tests, module_alone(code.module, code.source))
 
 
 def _stands(path: Path, source: str) -> bool:

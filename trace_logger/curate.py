@@ -13,14 +13,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trace_logger.chance import drawn
 from trace_logger.errors import NothingLeft, PairFileError
 from trace_logger.fingerprints import Fingerprints, code_hash, normalised
-from trace_logger.jsonl import export_pairs
+from trace_logger.journal import Journal
+from trace_logger.jsonl import export_pairs, replacing
 from trace_logger.near import Near
-from trace_logger.pairs import repair_pairs, unit_name
+from trace_logger.pairs import judged_pairs, unit_name
 from trace_logger.records import CodeUnderTest, Record, RepairPair, Verified, Verifier
 from trace_logger.store import TraceStore
 
@@ -56,7 +59,7 @@ class Candidate:
         """The module that it belongs to, by its project and its name: what is divided between train and dev."""
         return f"{self.project}:{self.code.module}"
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What two pairs are compared by: code and both files, normalised."""
         return "\n".join(map(normalised, (self.pair.code, self.pair.failed_test, self.pair.fixed_test)))
@@ -77,10 +80,8 @@ def candidates(store: TraceStore, project: str | None = None) -> Iterator[Candid
     for each in reversed(store.list_traces(project, limit=None)):
         trace = store.get_trace(each.id)
         codes = {unit_name(code): code for code in trace.units}
-        suspects = {a.tests for a in trace.attempts if a.suspects}
         measured = each.command.startswith(MEASURED)
-        for pair in repair_pairs(trace):
-            suspect = pair.fixed_test in suspects
+        for pair, suspect in judged_pairs(trace):
             yield Candidate(pair, codes[pair.unit], trace.project, measured, suspect)
 
 
@@ -144,10 +145,10 @@ def write(curated: Curated, folder: Path) -> dict[str, Any]:
     must_be_folder(folder)
     for name, pairs in ((TRAIN, curated.train), (DEV, curated.dev)):
         export_pairs(pairs, folder / name, force=True)
-    _replace(folder / DROPPED, "".join(json.dumps(row) + "\n" for row in curated.dropped))
+    _put(folder / DROPPED, "".join(json.dumps(row) + "\n" for row in curated.dropped))
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (TRAIN, DEV)}
     manifest = {**curated.manifest, "sha256": sums}
-    _replace(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    _put(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     (folder / _MEMORY).unlink(missing_ok=True)
     return manifest
 
@@ -170,11 +171,9 @@ def memory_of(folder: Path) -> Path:
     return folder / _MEMORY
 
 
-def _replace(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.chmod(part, 0o600)
-    part.replace(file)
+def _put(file: Path, text: str) -> None:
+    with replacing(file, force=True) as descriptor, os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
 
 
 def _none_left(count: int, why: Counter[str]) -> str:
@@ -185,15 +184,11 @@ def _none_left(count: int, why: Counter[str]) -> str:
 
 def _dev_groups(groups: set[str], rules: Rules) -> set[str]:
     """Which groups are for dev: by their name and the seed alone; one where chance gives none, if there are others."""
-    order = sorted(groups, key=lambda group: _drawn(group, rules.seed))
-    held = {group for group in order if _drawn(group, rules.seed) < rules.dev_share}
+    order = sorted(groups, key=lambda group: drawn(group, rules.seed))
+    held = {group for group in order if drawn(group, rules.seed) < rules.dev_share}
     if rules.dev_share and len(order) > 1 and not held:
         held = {order[0]}
     return held if len(held) < len(order) else held - {order[-1]}
-
-
-def _drawn(key: str, seed: int) -> float:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:8], "big") / 2**64
 
 
 class _Sieve:
@@ -261,31 +256,17 @@ class _Remembering:
 
     def __init__(self, verifier: Verifier, memory: Path | None) -> None:
         self._verifier = verifier
-        self._memory = memory
-        self._known: dict[str, Verified] = {}
-        if memory and memory.is_file():
-            self._read(memory)
-
-    def _read(self, memory: Path) -> None:
-        lines = memory.read_text(encoding="utf-8").splitlines(keepends=True)
-        for number, line in enumerate(lines):
-            try:
-                row = json.loads(line)
-                self._known[row["key"]] = Verified.model_validate(row["said"])
-            except (ValueError, KeyError, TypeError):  # the line at which it was killed
-                memory.write_text("".join(lines[:number]), encoding="utf-8")
-                break
+        self._known = Journal(memory, Verified)
 
     def verify(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Verified:
         parts = [code.source, code.module, code.path or "", code.unit or "", tests, failed]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-        if key not in self._known:
-            self._known[key] = self._verifier.verify(code, tests, failed)
-            if self._memory and "not_run" not in self._known[key].reasons:
-                self._memory.parent.mkdir(parents=True, exist_ok=True)
-                with self._memory.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"key": key, "said": self._known[key].model_dump()}) + "\n")
-        return self._known[key]
+        if key in self._known:
+            return self._known[key]
+        said = self._verifier.verify(code, tests, failed)
+        if "not_run" not in said.reasons:  # for want of an interpreter, say, which may be there the next time
+            self._known.add(key, said)
+        return said
 
 
 def has_secret(text: str) -> bool:

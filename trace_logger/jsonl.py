@@ -32,7 +32,7 @@ def export_pairs(
     replaced. Raises `PairFileError` if the file exists and ``force`` is not given, or if it cannot be written.
     """
     if isinstance(out, (str, os.PathLike)):
-        with _replacing(Path(out), force) as descriptor, os.fdopen(descriptor, "wb") as file:
+        with replacing(Path(out), force) as descriptor, os.fdopen(descriptor, "wb") as file:
             count = 0
             for pair in pairs:
                 file.write(_line(pair))
@@ -71,7 +71,8 @@ def check_out(path: Path, force: bool) -> None:
 
 
 @contextmanager
-def _replacing(path: Path, force: bool) -> Iterator[int]:
+def replacing(path: Path, force: bool) -> Iterator[int]:
+    """A descriptor to write to: what is written is at ``path`` when the block ends, whole or not at all, with mode 0600."""
     check_out(path, force)
     place = path.resolve()  # a link stays a link, and what it points to is replaced
     try:

@@ -40,3 +40,10 @@ def repair_pairs(trace: Trace) -> Iterator[RepairPair]:
                 )
         elif not attempt.run.passed and attempt.tests.strip():
             waiting.setdefault(attempt.unit, []).append(attempt)
+
+
+def judged_pairs(trace: Trace) -> Iterator[tuple[RepairPair, bool]]:
+    """The `repair_pairs`, each with whether its fixed file contradicts an example of the docstring: the code may be wrong."""
+    suspect = {attempt.tests for attempt in trace.attempts if attempt.suspects}
+    for pair in repair_pairs(trace):
+        yield pair, pair.fixed_test in suspect

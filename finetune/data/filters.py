@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, module_of
+from trace_logger.chance import drawn
 from trace_logger.fingerprints import Fingerprints, code_hash, normalised
 from trace_logger.near import Near
 
@@ -90,11 +91,6 @@ def clean(rows: Iterable[Row], fingerprints: Fingerprints) -> tuple[list[Row], d
         else:
             taken[task] = taken.get(task, 0) + 1
     return kept, dict(sorted(taken.items()))
-
-
-def drawn(key: str, seed: int) -> float:
-    """A number from 0 to 1 that depends on nothing but the key and the seed."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:8], "big") / 2**64
 
 
 def shuffled(rows: Iterable[Row], seed: int) -> list[Row]:

@@ -12,7 +12,7 @@ from finetune.data.rows import Row, module_of
 from testing_crew.errors import UserMistake
 from testing_crew.runner.limits import Limits
 from testing_crew.runner.plan import Plan, plan_text
-from testing_crew.runner.project import module_file
+from testing_crew.runner.project import module_alone
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
 
@@ -22,10 +22,8 @@ LIMITS = Limits(wall_seconds=20, cpu_seconds=20)
 def plan_for(row: Row) -> Plan:
     """The row's completion as a run against its own code, which becomes a module beside the test."""
     module, source = module_of(row)
-    parts = module.split(".")
-    packages = {"/".join([*parts[:n], "__init__.py"]): "" for n in range(1, len(parts))}
     code = CodeUnderTest(source=source, shown=source, module=module, root="", interpreter=sys.executable)
-    return plan_text(code, row.completion, {**packages, module_file(module): source})
+    return plan_text(code, row.completion, module_alone(module, source))
 
 
 def passing(rows: Sequence[Row], wanted: int | None = None, tell: Told | None = None) -> tuple[list[Row], int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -147,8 +146,7 @@ def export_command(
     """
     from self_improve.cli.export import export_model
 
-    kind = _one_of(quantise, ("q8_0", "f16"), "quantisation")
-    export_model(adapter, name, version, kind, lora, base, ollama, _load(Path.cwd()), as_json)
+    export_model(adapter, name, version, _quantisation(quantise), lora, base, ollama, _load(Path.cwd()), as_json)
 
 
 @app.command()
@@ -200,7 +198,7 @@ def improve(
         start=start,
         recipe=tuple(override or []),
         minutes=minutes,
-        quantisation=_one_of(quantise, ("q8_0", "f16"), "quantisation"),
+        quantisation=_quantisation(quantise),
         fingerprints=str(fingerprints.resolve()) if fingerprints else None,
         ollama=ollama,
         rules=Rules(least_effect=least_effect),
@@ -262,11 +260,12 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(examine(_load(Path.cwd(), check_trust=False), as_json))
 
 
-def _one_of(value: str, values: tuple[str, ...], what: str) -> Any:
+def _quantisation(value: str) -> Any:
+    from export.export import Quantisation
     from testing_crew.errors import UserMistake
 
-    if value not in values:
-        raise UserMistake(f"there is no {what} {value!r}", hint=f"one of {', '.join(values)}")
+    if value not in get_args(Quantisation):
+        raise UserMistake(f"there is no quantisation {value!r}", hint=f"one of {', '.join(get_args(Quantisation))}")
     return value
 
 
@@ -291,7 +290,9 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output has seen enough
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        from testing_crew.disk import is_full
+
+        if not is_full(error):
             raise
         where = f": {error.filename}" if error.filename else ""
         mend = "make room; what was finished stands, and the same command goes on"

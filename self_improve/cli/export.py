@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from testing_crew.errors import UnknownModel, UserMistake
+from testing_crew.errors import UserMistake
 
 if TYPE_CHECKING:
     from export.export import Quantisation
@@ -74,15 +74,10 @@ def export_model(
 
 
 def _published(tag: str, ollama: bool) -> Exported:
-    from export.registry import exported
-    from testing_crew.backends.llama import model_file
+    from export.registry import published
     from testing_crew.backends.ref import parse
 
-    ref = parse(tag)
-    model_file(ref)
-    model = exported(ref)
-    if model is None:
-        raise UnknownModel(f"{tag} has no lineage: it was put there by hand", hint="export its adapter again")
+    model = published(parse(tag))
     if not ollama:
         raise UserMistake(f"{tag} is published already", hint="--ollama gives it to an Ollama server")
     return model

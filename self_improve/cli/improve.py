@@ -20,9 +20,11 @@ def run_round(options: Options, loaded: LoadedConfig, project: Path, dry_run: bo
     from self_improve.cli.train import hush
     from self_improve.exporting import must_have_packages
     from self_improve.improve import Line
+    from self_improve.packages import must_have
     from self_improve.rounds import lock
 
     must_have_packages()
+    must_have("improve", "trl", "datasketch", "detect_secrets", "filelock", "scipy")
     with _live(as_json) as tell:
         line = Line(options, loaded, project, tell)
         line.check()

@@ -29,7 +29,8 @@ def run_stage(
 ) -> int:
     """Do one stage; returns the exit code."""
     from finetune.recipe import STAGES, read_recipe, shipped
-    from testing_crew.errors import BackendUnavailable, UserMistake
+    from self_improve.packages import must_have
+    from testing_crew.errors import UserMistake
 
     if stage not in STAGES:
         raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join(STAGES)}")
@@ -38,10 +39,7 @@ def run_stage(
     recipe = read_recipe(config or shipped(stage), overrides)
     if recipe.stage != stage:
         raise UserMistake(f"{config} is a recipe of stage {recipe.stage}, not {stage}")
-    try:
-        import trl  # noqa: F401
-    except ImportError as error:
-        raise BackendUnavailable(f"training needs {error.name}", hint="pip install 'testing-crew[train]'") from None
+    must_have("training", "torch", "transformers", "peft", "trl")
     from finetune import runs, train
 
     hush()

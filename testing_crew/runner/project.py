@@ -25,6 +25,13 @@ def module_file(module: str) -> str:
     return module.replace(".", "/") + ".py"
 
 
+def module_alone(module: str, source: str) -> dict[str, str]:
+    """The files, by their relative paths, with which ``module`` can be imported by its name and without its project."""
+    parts = module.split(".")
+    packages = {"/".join([*parts[:n], "__init__.py"]): "" for n in range(1, len(parts))}
+    return {**packages, module_file(module): source}
+
+
 def unit_range(source: str, unit: str | None) -> tuple[int, int] | None:
     """First and last line of ``unit`` (``name`` or ``Class.method``) in ``source``; None for a whole module.
 

@@ -15,7 +15,7 @@ from testing_crew.errors import UserMistake
 from trace_logger.curate import DEV, MADE_BY_MEASURING, MEASURED, TRAIN
 from trace_logger.fingerprints import code_hash
 from trace_logger.jsonl import read_pairs
-from trace_logger.pairs import repair_pairs, unit_name
+from trace_logger.pairs import judged_pairs, unit_name
 from trace_logger.records import RepairPair, Trace
 from trace_logger.store import TraceStore
 
@@ -50,20 +50,13 @@ def _curated(place: Path, context: Context) -> Source:
     first: set[str] = set()
     for name, side in ((TRAIN, TRAIN_ONLY), (DEV, DEV_ONLY)):
         for number, pair in enumerate(read_pairs(place / name)):
-            repair = _repair(f"traces/{side}{number}", pair, context)
-            made.append(repair.model_copy(update={"group": f"{side}{repair.group}"}))
-            if repair.group not in first:
-                first.add(repair.group)
-                made.append(
-                    repair.model_copy(
-                        update={
-                            "id": f"{repair.id}/first",
-                            "kind": "generate",
-                            "group": f"{side}{repair.group}",
-                            "prompt": prompt.generate(pair.code),
-                        }
-                    )
-                )
+            row = _repair(f"traces/{side}{number}", pair, context)
+            repair = row.model_copy(update={"group": f"{side}{row.group}"})
+            made.append(repair)
+            if row.group not in first:
+                first.add(row.group)
+                asked = {"id": f"{repair.id}/first", "kind": "generate", "prompt": prompt.generate(pair.code)}
+                made.append(repair.model_copy(update=asked))
     return Source("traces", str(place), len(made), digest_of(made), iter(made))
 
 
@@ -79,9 +72,8 @@ def _of_store(place: Path, context: Context) -> Iterator[Row]:
                 context.drop(MADE_BY_MEASURING)
                 continue
             trace = store.get_trace(each.id)
-            suspect = {a.tests for a in trace.attempts if a.suspects}
-            for number, pair in enumerate(repair_pairs(trace)):
-                if pair.fixed_test in suspect:
+            for number, (pair, suspect) in enumerate(judged_pairs(trace)):
+                if suspect:
                     context.drop("contradicts an example of the docstring")
                 else:
                     yield _repair(f"traces/{trace.id}/{pair.unit}/{number}", pair, context)

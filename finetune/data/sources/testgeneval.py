@@ -106,9 +106,8 @@ def prepare(code: str, tests: str, module: str, units: set[str] | None = None) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(
-                kept, "<tests>", "exec", dont_inherit=True
-            )  # what ast lets pass: a __future__ that does not come first
+            # what ast lets pass: a __future__ that does not come first
+            compile(kept, "<tests>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         raise Dropped("no full file") from None
     return kept
