@@ -25,8 +25,8 @@ from export.verify import prove, prove_served
 from testing_crew.backends import trained
 from testing_crew.backends.hf_files import WEIGHTS
 from testing_crew.backends.llama import MODEL, model_file, registry, sha256_of
-from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
+from testing_crew.backends.trained import FILE
 from testing_crew.disk import is_full, must_have_room
 from testing_crew.errors import UserMistake
 from trace_logger.liveness import alive, this_process

@@ -15,7 +15,7 @@ from typing import Any
 from export.convert import ConversionFailed
 from export.llamacpp import converter_folder
 from testing_crew.backends.llama import embedded_file
-from testing_crew.backends.lora import FILE, PEFT
+from testing_crew.backends.trained import FILE, PEFT
 
 # What the file cannot say: llama.cpp scales every pair by alpha over rank, and knows no other trained weights.
 _PLAIN: dict[str, tuple[Any, ...]] = {

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 
 from testing_crew.backends.files import replace
 from testing_crew.backends.llama import MODEL, model_file, registry
-from testing_crew.backends.lora import FILE
 from testing_crew.backends.ref import ModelRef, parse
+from testing_crew.backends.trained import FILE
 from testing_crew.errors import UnknownModel, UserMistake
 from trace_logger.records import Record
 

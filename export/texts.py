@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import testing_crew
-from testing_crew import code, prompt
+from testing_crew import prompt
+from testing_crew.target import code
 
 _HARD = (
     'def f(s="ÄÖÜ 日本語 \U0001f9ea"):\n\treturn s  # 1234567 0x1f 1e-9 ...\n',

@@ -12,7 +12,7 @@ from finetune.bases import Base
 from finetune.recipe import LoraRecipe
 from testing_crew.backends.hf_files import WEIGHTS
 from testing_crew.backends.llama import sha256_of
-from testing_crew.backends.lora import FILE, PEFT
+from testing_crew.backends.trained import FILE, PEFT
 from testing_crew.errors import UserMistake
 from trace_logger.records import Record
 from trace_logger.workspace import workspace

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from testing_crew import config as configuration
-from testing_crew import snippet
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend
-from testing_crew.failures import failure_log
-from testing_crew.job import Job, Target, target_for
-from testing_crew.loop import covered
-from testing_crew.reasons import explain, explain_all
-from testing_crew.recorder import Recorder
-from testing_crew.runner.gate_text import DOUBTS, judge
+from testing_crew.gate.reasons import explain, explain_all
+from testing_crew.gate.text import DOUBTS, judge
+from testing_crew.repair.job import Job
+from testing_crew.repair.loop import covered
+from testing_crew.repair.recorder import Recorder
+from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Limits, Runner
+from testing_crew.target import snippet
+from testing_crew.target.targets import Target, target_for
 from trace_logger.records import PytestRun
 
 Event = dict[str, Any]
@@ -60,7 +61,7 @@ class TestingCrew:
     def writer(self) -> Any:
         """The CrewAI agents over the backend, made when they are first needed (CrewAI takes seconds to import)."""
         if self._writer is None:
-            from testing_crew.agents import AgentWriter
+            from testing_crew.repair.agents import AgentWriter
 
             self._writer = AgentWriter(self.backend)
         return self._writer

@@ -6,9 +6,9 @@ import json
 
 from pydantic import BaseModel, Field
 
-from testing_crew.agents import BaseTool
 from testing_crew.check import check_source
 from testing_crew.crew import TestingCrew
+from testing_crew.repair.agents import BaseTool
 
 
 class _Code(BaseModel):

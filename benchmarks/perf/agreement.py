@@ -27,8 +27,8 @@ from rich.progress import Progress
 from benchmarks.perf.corpus import PACKAGES, Sample, installed, kodcode, mbpp
 from benchmarks.perf.table import show
 from testing_crew.errors import SandboxError, UserMistake
-from testing_crew.runner.gate import Gate
-from testing_crew.runner.limits import Limits
+from testing_crew.gate.gate import Gate
+from testing_crew.runner.plan import Limits
 from testing_crew.runner.run import Execution, Runner
 
 _LIMITS = Limits(wall_seconds=120, cpu_seconds=120)  # so that a busy machine is no disagreement

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from testing_crew.code import find_units, parse_source, read_source
 from testing_crew.errors import UserMistake
-from testing_crew.imports import package_root
 from testing_crew.runner.plan import Plan, plan_file, plan_text
+from testing_crew.target.code import find_units, parse_source, read_source
+from testing_crew.target.imports import package_root
 from trace_logger.records import CodeUnderTest
 
 # What we and our extras depend on, as far as it has tests inside that need nothing else.

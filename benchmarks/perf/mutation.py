@@ -40,14 +40,14 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.perf.table import show
-from testing_crew.code import read_source
-from testing_crew.imports import package_root
-from testing_crew.runner import mutants as running
-from testing_crew.runner.mutation import Mutant, mutants, sample
-from testing_crew.runner.mutation_kept import kept_edits
-from testing_crew.runner.mutation_text import DISABLED, Text
+from testing_crew.mutation import fates as running
+from testing_crew.mutation.kept import kept_edits
+from testing_crew.mutation.operators import Mutant, mutants, sample
+from testing_crew.mutation.text import DISABLED, Text
 from testing_crew.runner.plan import Plan, plan_file
 from testing_crew.runner.run import Runner
+from testing_crew.target.code import read_source
+from testing_crew.target.imports import package_root
 from trace_logger.records import CodeUnderTest
 
 THEIR_EXCEPTION = "CosmicRayTestingException"

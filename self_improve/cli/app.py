@@ -87,7 +87,7 @@ def check(
     from self_improve.cli.check import print_report, progress
     from testing_crew.check import check_file
     from testing_crew.crew import runner_for
-    from testing_crew.runner.gate import Gate
+    from testing_crew.gate.gate import Gate
 
     config = _load(target, python).config
     with runner_for(config) as runner, progress() as tell:

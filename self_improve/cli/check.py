@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testing_crew.runner.gate import Progress
+from testing_crew.gate.gate import Progress
 
 if TYPE_CHECKING:
     from self_improve.cli.say import Console
@@ -37,7 +37,7 @@ def progress() -> Iterator[Progress]:
 def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     """The report in a few lines."""
     from self_improve.cli.say import Console, text
-    from testing_crew.reasons import sentence
+    from testing_crew.gate.reasons import sentence
 
     console = Console()
     mark = ("accepted", "green") if report["accepted"] else ("not accepted", "red")

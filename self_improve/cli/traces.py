@@ -144,7 +144,7 @@ def _print_trace(trace: Trace) -> None:
 def _attempt(attempt: Attempt, fixed: str | None) -> list[Text]:
     """Put one attempt in words, with the difference to the file that mended it."""
     from self_improve.cli.say import text
-    from testing_crew.reasons import explain
+    from testing_crew.gate.reasons import explain
 
     verdict = attempt.run.verdict
     line = text(

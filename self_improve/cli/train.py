@@ -95,7 +95,7 @@ def _served(run: Run, noted: Adapter) -> str:
     """The tag that serves the adapter: through llama.cpp where its base is served so and the converter is to be had."""
     from export.lora import convert_lora
     from finetune.adapters import tag_of
-    from testing_crew.backends.lora import FILE
+    from testing_crew.backends.trained import FILE
     from testing_crew.errors import TestingCrewError
 
     weights = run.folder / "adapter"

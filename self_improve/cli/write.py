@@ -17,10 +17,10 @@ from self_improve.cli.check import print_left_out, print_python
 from self_improve.cli.place import Tried, put
 from self_improve.cli.plan import Broken, Planned, plan, target_name
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
-from testing_crew.failures import failure_log
-from testing_crew.hindrances import hindrances
-from testing_crew.job import Job
-from testing_crew.reasons import explain, explain_all, sentence
+from testing_crew.gate.hindrances import hindrances
+from testing_crew.gate.reasons import explain, explain_all, sentence
+from testing_crew.repair.job import Job
+from testing_crew.runner.failures import failure_log
 from trace_logger.workspace import trace_db
 
 if TYPE_CHECKING:

@@ -104,14 +104,14 @@ def _missing(configured: Sequence[str], listed: set[str]) -> list[Available]:
 
 def _why_not(ref: ModelRef) -> str:
     """Why a model that is named by a path cannot be used now; empty where nothing speaks against it."""
-    from testing_crew.backends import hf_files, llama, lora
+    from testing_crew.backends import hf_files, llama, trained
 
     try:
         if ref.kind == "hf":
             return hf_files.missing(ref)
         if ref.kind in ("embedded", "smollm2", "gguf"):
             llama.model_file(ref)
-            return "" if ref.adapter is None or lora.adapter_file(ref.adapter, ref.kind) else "not found now"
+            return "" if ref.adapter is None or trained.adapter_file(ref.adapter, ref.kind) else "not found now"
     except TestingCrewError as error:
         return error.message
     return "" if ref.kind == "scripted" and Path(ref.name).expanduser().is_file() else "not found now"

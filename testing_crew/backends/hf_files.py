@@ -12,8 +12,8 @@ from pathlib import Path
 
 from testing_crew.backends import trained
 from testing_crew.backends.llama import embedded_file, model_file
-from testing_crew.backends.lora import PEFT
 from testing_crew.backends.ref import ModelRef
+from testing_crew.backends.trained import PEFT
 from testing_crew.errors import BackendUnavailable, UnknownModel
 
 EXTRA = "pip install 'testing-crew[train]'"

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from testing_crew.backends import lora, trained
+from testing_crew.backends import trained
 from testing_crew.backends.base import Completion, ModelConfig, Sampling, room_for_answer
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef, parse
@@ -52,7 +52,7 @@ def registry() -> Path:
 
 def registered() -> list[str]:
     """List the tags of the workspace's own models."""
-    files = (file for name in (MODEL, lora.FILE) for file in registry().glob(f"*/*/{name}"))
+    files = (file for name in (MODEL, trained.FILE) for file in registry().glob(f"*/*/{name}"))
     folders = {file.parent for file in files if not file.parts[-3].startswith(".")}  # those are in the making
     return [f"local/{folder.parent.name}:{folder.name}" for folder in sorted(folders)]
 
@@ -61,7 +61,7 @@ def _over(ref: ModelRef) -> ModelRef:
     """The model that ``ref``, an adapter of the registry, was published over; ``ref`` itself where it is a whole model."""
     folder = registry() / ref.name / ref.label
     base = None if (folder / MODEL).is_file() else trained.notes_of(folder).get("over")
-    return parse(str(base)).model_copy(update={"adapter": str(folder / lora.FILE)}) if base else ref
+    return parse(str(base)).model_copy(update={"adapter": str(folder / trained.FILE)}) if base else ref
 
 
 def model_file(ref: ModelRef) -> Path:
@@ -168,9 +168,9 @@ class LlamaBackend:
         mends = {"embedded": MEND_EMBEDDED, "smollm2": MEND_SMOLLM2}
         mend = mends.get(ref.kind, MEND_FILE)
         header = _check(self._path, mend)
-        self._adapter = lora.adapter_file(ref.adapter, ref.kind) if ref.adapter else None
+        self._adapter = trained.adapter_file(ref.adapter, ref.kind) if ref.adapter else None
         if self._adapter:
-            lora.check_fit(self._adapter, _check(self._adapter, MEND_FILE), header, ref.base)
+            trained.check_fit(self._adapter, _check(self._adapter, MEND_FILE), header, ref.base)
         notes = self._notes(ref) or _said_within(header)
         self.prompt_version = trained.prompt_version(notes, self._adapter or self._path)
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)

@@ -14,12 +14,11 @@ from testing_crew.runner import sandbox as box
 from testing_crew.runner.inside.around import read_plain
 from testing_crew.runner.inside.launch import USAGE, VARIABLE
 from testing_crew.runner.inside.room import MOST_REPORT_BYTES
-from testing_crew.runner.interpreter import Interpreter, variables
-from testing_crew.runner.limits import Limits
-from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.plan import Limits, Plan, Variation
 from testing_crew.runner.process import run_child
 from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
 from testing_crew.runner.verdict import Ending
+from testing_crew.target.python import Interpreter, variables
 
 KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
 
@@ -55,7 +54,7 @@ def run_cold(
         }
         settings_file = scratch.report.parent / "settings.json"
         settings_file.write_text(json.dumps(settings), encoding="utf-8")
-        plugin = [] if plain else ["-p", f"{PROBE_PACKAGE}.plugin"]
+        plugin = [] if plain else ["-p", f"{PROBE_PACKAGE}.watch.plugin"]
         arguments = [*placed.options, *placed.late, *plugin, *(instead or [str(placed.test)])]
         variables = {
             **environment(plan.interpreter, scratch.path, variation.hash_seed, limits.pass_env),

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from testing_crew.code import read_source
 from testing_crew.errors import UserMistake
-from testing_crew.imports import import_places, package_root, project_root
 from testing_crew.runner import sandbox as box
-from testing_crew.runner.interpreter import Interpreter, inspect_interpreter
-from testing_crew.runner.options import NO_OPTIONS, Options, project_options, python_path
-from testing_crew.runner.project import conftests_above, hides_library, module_file, pytest_settings, top_of, unit_range
+from testing_crew.target.code import read_source
+from testing_crew.target.imports import import_places, package_root, project_root
+from testing_crew.target.options import NO_OPTIONS, Options, project_options, python_path
+from testing_crew.target.project import conftests_above, hides_library, module_file, pytest_settings, top_of, unit_range
+from testing_crew.target.python import Interpreter, inspect_interpreter
 from trace_logger.records import CodeUnderTest
 
 TEST_NAME = "test_generated.py"
@@ -104,6 +104,27 @@ class Placed:
     behind: tuple[str, ...]
     options: tuple[str, ...]
     late: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``wall_seconds`` bounds the whole run, and ``output_bytes`` is what is kept of stdout and stderr together.
+
+    ``cpu_seconds``, ``memory_bytes`` and ``file_bytes`` (the size of one file) hold for each process of the run, as far as
+    the system knows such a limit; ``processes`` is the number of processes and threads. In a sandbox, a run is also held to
+    ``memory_bytes`` and ``processes`` by all of its processes together, root's too: looked at every 40 ms. ``disk_bytes``
+    bounds all that a warm run in namespaces of its own writes; /dev/shm and temporary files are disk, though they lie in memory.
+    ``pass_env`` names the variables of the environment that a run gets besides the few that it needs.
+    """
+
+    wall_seconds: float = 30
+    cpu_seconds: int = 30
+    memory_bytes: int = 2 * 1024**3
+    output_bytes: int = 256 * 1024
+    file_bytes: int = 64 * 1024**2
+    processes: int = 128
+    disk_bytes: int = 256 * 1024**2
+    pass_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ from pathlib import Path
 from types import TracebackType
 
 from testing_crew.errors import SandboxError
-from testing_crew.failures import last_words
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import run_cold
-from testing_crew.runner.limits import Limits
-from testing_crew.runner.plan import PLAINEST, Plan, Variation, plan_file, plan_text
+from testing_crew.runner.failures import last_words
+from testing_crew.runner.plan import PLAINEST, Limits, Plan, Variation, plan_file, plan_text
 from testing_crew.runner.pool import Pool
 from testing_crew.runner.verdict import Ending, MutantReport, decide, read_report
 from testing_crew.runner.warm import Refused, Zygote, mould, refusal

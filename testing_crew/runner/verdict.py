@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from testing_crew.runner.limits import Limits
+from testing_crew.runner.plan import Limits
 from trace_logger.records import CaseResult, Coverage, Verdict
 
 _USAGE_ERROR, _INTERNAL_ERROR = 4, 3

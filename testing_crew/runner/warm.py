@@ -17,19 +17,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from testing_crew.imports import package_root
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import environment, process_limit, start_mark
 from testing_crew.runner.inside.launch import VARIABLE
 from testing_crew.runner.inside.messages import receive, send
 from testing_crew.runner.inside.room import FOLDERS
-from testing_crew.runner.limits import Limits
-from testing_crew.runner.options import python_path
-from testing_crew.runner.plan import PLAINEST, Plan, Variation
+from testing_crew.runner.plan import PLAINEST, Limits, Plan, Variation
 from testing_crew.runner.process import kill_marked
-from testing_crew.runner.project import importable
 from testing_crew.runner.scratch import Folder, install_probe
 from testing_crew.runner.verdict import Ending, read_report
+from testing_crew.target.imports import package_root
+from testing_crew.target.options import python_path
+from testing_crew.target.project import importable
 
 TESTED_PYTEST = ((8, 0), (9, 2))  # the first and the last whose insides the zygote was tried with
 _START_SECONDS = 120

@@ -10,7 +10,7 @@ import pytest
 
 from finetune.data.synthetic import stream
 from testing_crew import prompt
-from testing_crew.failures import failure_log
+from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import CodeUnderTest
 

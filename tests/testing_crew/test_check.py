@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from testing_crew.check import check_file
-from testing_crew.runner.gate import Gate
+from testing_crew.gate.gate import Gate
 from testing_crew.runner.run import Limits, Runner
 
 FILES = {

@@ -268,7 +268,7 @@ def test_tools_for_people_s_own_crews(project, tmp_path, monkeypatch):
 
 
 def test_crewai_sends_nothing_home():
-    program = "import testing_crew.agents, os; from crewai_core.telemetry import Telemetry; print(Telemetry()._is_telemetry_disabled())"
+    program = "import testing_crew.repair.agents, os; from crewai_core.telemetry import Telemetry; print(Telemetry()._is_telemetry_disabled())"
     done = children.run([sys.executable, "-c", program])
     assert done.stdout.strip().endswith("True"), done.stderr
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from finetune.data import imports, surgery
 from finetune.data.rows import Row
 from finetune.data.sources import Dropped, in_pytests_style
-from testing_crew import code as code_under_test
 from testing_crew import prompt
+from testing_crew.target import code as code_under_test
 from trace_logger.fingerprints import code_hash
 
 MODULE = "solution"

@@ -12,7 +12,8 @@ from finetune.data.synthetic.examples import Example, shown
 from finetune.data.synthetic.program import Parameter, Program
 from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
 from finetune.data.synthetic.tables import is_builtin
-from testing_crew import failures, prompt
+from testing_crew import prompt
+from testing_crew.runner import failures
 from trace_logger.records import CaseResult
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from finetune.data.synthetic.faults import FAULTS
 from finetune.data.synthetic.program import Program
 from finetune.data.synthetic.tables import Table
-from testing_crew import code, failures, prompt
+from testing_crew import prompt
+from testing_crew.runner import failures
+from testing_crew.target import code
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from finetune.data.synthetic import values
 from finetune.data.synthetic.tables import LONGEST_VALUE, Row, Table, row_text
-from testing_crew import failures
+from testing_crew.runner import failures
 from trace_logger.records import CaseResult
 
 

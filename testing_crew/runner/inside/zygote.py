@@ -30,12 +30,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from . import around, lines, linux
+from . import around, linux
 from .launch import become_pytest
 from .messages import receive, send
-from .plugin import Probe
 from .room import Rooms
 from .supervise import MODULES, Run
+from .watch import lines
+from .watch.plugin import Probe
 
 _EARLY = ("coverage", "coverage.control", "coverage.jsonreport", "coverage.sqldata", "pdb", "faulthandler")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.failures import failure_log
+from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Runner
 from trace_logger.records import CaseResult, CodeUnderTest, PytestRun
 

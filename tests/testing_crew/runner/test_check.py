@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.failures import failure_log
-from testing_crew.runner.gate_text import judge
+from testing_crew.gate.text import judge
+from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Runner
 
 if TYPE_CHECKING:

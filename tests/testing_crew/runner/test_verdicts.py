@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testing_crew.errors import SandboxError, UserMistake
-from testing_crew.failures import failure_log
+from testing_crew.gate.text import judge
 from testing_crew.runner import sandbox
-from testing_crew.runner.gate_text import judge
+from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Limits, Runner
 from testing_crew.runner.verdict import read_report
 from trace_logger.records import CodeUnderTest, PytestRun

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import children
 import pytest
 
+from testing_crew.gate.gate import Gate
+from testing_crew.gate.text import DOUBTS, judge
 from testing_crew.runner import sandbox
-from testing_crew.runner.gate import Gate
-from testing_crew.runner.gate_text import DOUBTS, judge
 from testing_crew.runner.plan import Variation, plan_text
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import PytestRun

@@ -1,0 +1,1 @@
+"""What makes a test file worth keeping."""

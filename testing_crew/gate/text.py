@@ -1,0 +1,100 @@
+"""What the text of a test file and its first run say against it: whether it really is about its target.
+
+The reasons, for machines: ``not_passed:VERDICT``, ``too_large`` (more than a million characters: nothing else is said of it),
+``unreadable`` (no Python, nested too deep, or in a declared encoding other than UTF-8, of which Python would run another text
+than the one read here), ``redefines_target``, ``stubs_module``, ``patches_target``, ``edits_source``,
+``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from testing_crew.gate.flow import Flow
+from testing_crew.gate.names import read_names
+from testing_crew.gate.static import objections
+from testing_crew.runner.inside.watch.asserts import claims
+from trace_logger.records import CodeUnderTest, PytestRun
+
+MOST_CHARACTERS = 1_000_000
+DOUBTS = frozenset({"no_assertion_about_target"})
+"""Reasons that only say what was not found in the text. A mutant that a claim kills outweighs them, wherever the claim stands."""
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
+"""What `read` raises, and what looking at a tree that is nested too deep may raise."""
+
+_TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
+_COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
+_BLANK = re.compile(r"[ \t\f]*(?:#|$)")
+_READ_AS_IT_IS = re.compile(r"utf-?8(-.*)?|(us-)?ascii")  # `utf-8-unix` and its like are UTF-8 to Python
+
+
+def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[str, ...]]:
+    """Whether the text ``tests`` is accepted for ``code`` after ``run``, and every reason why it is not.
+
+    What is wrong with the text is said of a file that failed too; what the run shows is asked only of one that passed.
+    """
+    reasons = [] if run.passed else [f"not_passed:{run.verdict}"]
+    if len(tests) > MOST_CHARACTERS:
+        return False, (*reasons, "too_large")
+    try:
+        tree = read(tests)
+        names = read_names(code, tree)
+        flow = Flow(tree, names)
+        reasons += [reason for reason, _ in objections(tree, names, flow)]
+        about = {c.node.lineno for c in claims(tree) if flow.is_about_target(c)}
+    except UNREADABLE:
+        return False, (*reasons, "unreadable")
+    if run.passed:
+        if not _was_imported(code, run):
+            reasons.append("target_not_imported")
+        if run.coverage.line == 0:  # None: the unit has no function body, so there is nothing that could be executed
+            reasons.append("target_not_executed")
+        if about.isdisjoint(run.asserted_lines):
+            reasons.append("no_assertion_about_target")
+    return not reasons, tuple(reasons)
+
+
+def places(code: CodeUnderTest, tests: str) -> dict[str, int]:
+    """The lines of ``tests`` that reasons are about, by reason; for one that finds nothing, where something could stand."""
+    try:
+        tree = read(tests)
+        names = read_names(code, tree)
+        flow = Flow(tree, names)
+        found = dict(objections(tree, names, flow))
+        about = [claim.node.lineno for claim in claims(tree) if flow.is_about_target(claim)]
+    except UNREADABLE:
+        return {}
+    functions = (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    about += [n.lineno for n in functions if n.name.startswith("test")]
+    return {**found, **({"no_assertion_about_target": about[0]} if about else {})}
+
+
+def read(tests: str) -> ast.Module:
+    """The tree of what Python would run; raises one of `UNREADABLE` where that cannot be told from the text."""
+    if len(tests) > MOST_CHARACTERS:
+        raise ValueError("too large")
+    text = tests.removeprefix("\ufeff")
+    for line in re.split("\r\n?|\n", text, maxsplit=2)[:2]:
+        if cookie := _COOKIE.match(line):
+            if not _READ_AS_IT_IS.fullmatch(cookie[1].lower().replace("_", "-")):
+                raise ValueError(f"declared as {cookie[1]}")
+            break
+        if not _BLANK.match(line):
+            break
+    for _ in range(_TRIES):
+        with contextlib.suppress(SystemError):
+            return ast.parse(text)
+    return ast.parse(text)
+
+
+def _was_imported(code: CodeUnderTest, run: PytestRun) -> bool:
+    if run.target_origin is None:
+        return bool(run.coverage.line)  # the test took the module out of sys.modules again, but its lines ran
+    if code.path is None:
+        return not os.path.isabs(run.target_origin)  # in the run's own folder
+    return os.path.realpath(code.path) == os.path.realpath(Path(run.target_origin))

@@ -1,0 +1,1 @@
+"""Small changes of the code under test, and what became of each."""

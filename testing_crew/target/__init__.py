@@ -1,0 +1,1 @@
+"""The code under test: where it stands, how it is imported, which Python runs it."""
