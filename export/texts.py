@@ -22,10 +22,12 @@ _CHARACTERS = 1500
 def proof_texts(count: int = 40) -> list[str]:
     """``count`` prompts, of first files and of repairs in turn, over this package's own functions; then the hard ones."""
     made: list[str] = []
-    for file in sorted(Path(testing_crew.__file__).parent.glob("*.py")):
+    package = Path(testing_crew.__file__).parent
+    for file in sorted(package.rglob("*.py")):
+        module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
         source = file.read_text(encoding="utf-8")
         for unit in code.find_units(code.parse_source(source, file.name)):
-            shown = code.render(source, f"testing_crew.{file.stem}", unit.name)
+            shown = code.render(source, module, unit.name)
             if len(shown) <= _CHARACTERS:
                 repair = len(made) % 2
                 made.append(prompt.repair(shown, _FAILED, _LOG) if repair else prompt.generate(shown))

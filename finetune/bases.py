@@ -17,6 +17,7 @@ from testing_crew.errors import BackendUnavailable, UserMistake
 from trace_logger.workspace import workspace
 
 _SMOLLM2_BYTES = 600 * 2**20  # 32-bit weights
+_READ = 2  # how a GGUF is read; another number has it read anew
 _DIGITS = 12  # of a sha256: enough to name a file, short enough to read
 
 
@@ -77,7 +78,7 @@ def _smollm2() -> Base:
     """Dequantised once into the workspace: an adapter trained on these weights fits the quantised file that is served."""
     gguf = model_file(ModelRef(kind="smollm2"))
     sha256 = sha256_of(gguf)
-    folder = workspace() / "bases" / f"smollm2-{sha256[:_DIGITS]}"
+    folder = workspace() / "bases" / f"smollm2-{sha256[:_DIGITS]}-{_READ}"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         must_have_room(folder.parent, _SMOLLM2_BYTES, "the weights of smollm2 need")
@@ -90,7 +91,7 @@ def _smollm2() -> Base:
 
 def _dequantise(gguf: Path, out: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
     read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = read.config
@@ -100,8 +101,21 @@ def _dequantise(gguf: Path, out: Path) -> None:
     fresh.load_state_dict(read.state_dict())
     fresh.tie_weights()
     fresh.save_pretrained(out)
+    tokenizer_of(gguf).save_pretrained(out)
+
+
+def tokenizer_of(gguf: Path) -> Any:
+    """The tokenizer of SmolLM2's GGUF file, which splits as llama.cpp does (its ``smollm``, and that of SmolLM2's own files).
+
+    Transformers does not read the split pattern: without it ``[\\n    1`` has other tokens in training than in serving.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers import AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    tokenizer.save_pretrained(out)
+    split = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False, use_regex=True)]
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(split)
+    return tokenizer
 
 
 def load_tokenizer(base: Base) -> Any:

@@ -22,8 +22,8 @@ from testing_crew.target.targets import file_whole, target_for
 def report(plan: Plan, python: Python, found: Judgement) -> dict[str, Any]:
     """The JSON form: ``{verdict, accepted, reasons, explained, coverage: {line, branch}, mutants, stability, failures, ...}``.
 
-    ``explained`` has ``{code, line, says, mend}`` for each of ``reasons``, which are codes. ``mutants`` and ``stability`` are
-    null for a file that did not pass; ``suspects`` are expected values that contradict the docstring; ``notes`` says what is
+    ``explained`` has ``{code, says, mend}`` for each of ``reasons``, which are codes. ``mutants`` and ``stability`` are
+    null for a file that did not pass; ``suspects`` are examples in docstrings that the code contradicts; ``notes`` says what is
     the sandbox's doing, and ``aims`` what a further test could look at; ``options_left_out`` are those of the project's own
     options of pytest that no run here can have; ``python`` is the one that ran the tests, and why that one.
     """
@@ -32,7 +32,7 @@ def report(plan: Plan, python: Python, found: Judgement) -> dict[str, Any]:
         "verdict": run.verdict,
         "accepted": found.accepted,
         "reasons": list(found.reasons),
-        "explained": explain_all(code, plan.tests, found.reasons, stability),
+        "explained": explain_all(found.reasons, stability),
         "coverage": {"line": run.coverage.line, "branch": run.coverage.branch},
         "mutants": None if mutants is None else {**mutants.model_dump(exclude={"version"}), "score": mutants.score},
         "stability": None if stability is None else stability.model_dump(exclude={"version", "failures"}),

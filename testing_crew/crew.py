@@ -144,7 +144,7 @@ class TestingCrew:
             "final_tests": tests,
             "message": _message(accepted, reasons, job.recorder.notice),
             "reasons": list(reasons),
-            "explained": explain_all(job.target.whole, tests, reasons),
+            "explained": explain_all(reasons),
             "verdict": run.verdict,
             "coverage": run.coverage.line,
             "trace_id": job.recorder.trace_id,

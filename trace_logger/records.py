@@ -141,7 +141,7 @@ class Stability(Record):
 class Attempt(Record):
     """One test file for one unit: what was asked, what came back, what pytest said, what the gate found.
 
-    ``suspects`` are the expected values that contradict an example in the docstring: the code may be wrong, not the test.
+    ``suspects`` are examples in the code's docstrings that it contradicts: the code may be wrong, not the test.
     """
 
     unit: str

@@ -37,7 +37,6 @@ def progress() -> Iterator[Progress]:
 def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     """The report in a few lines."""
     from self_improve.cli.say import Console, text
-    from testing_crew.gate.reasons import sentence
 
     console = Console()
     mark = ("accepted", "green") if report["accepted"] else ("not accepted", "red")
@@ -45,7 +44,7 @@ def print_report(test: Path, target: Path, report: dict[str, Any]) -> None:
     console.print(text(f"{test} against {target}: {report['verdict']}, ", mark), soft_wrap=True)
     console.print(f"  {cases['passed']} passed, {cases['failed']} failed, {cases['error']} errors")
     for reason in report["explained"]:
-        console.print(f"  why not: {sentence(reason)}", soft_wrap=True)
+        console.print(f"  why not: {reason['says']}", soft_wrap=True)
         console.print(f"           {reason['mend']}", style="dim", soft_wrap=True)
     for line in report["failures"]:
         console.print(f"  {line}", soft_wrap=True)

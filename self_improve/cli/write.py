@@ -18,7 +18,7 @@ from self_improve.cli.place import Tried, put
 from self_improve.cli.plan import Broken, Planned, plan, target_name
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.gate.hindrances import hindrances
-from testing_crew.gate.reasons import explain, explain_all, sentence
+from testing_crew.gate.reasons import explain, explain_all
 from testing_crew.repair.job import Job
 from testing_crew.runner.failures import failure_log
 from trace_logger.workspace import trace_db
@@ -206,7 +206,7 @@ def _unit(loop: Any) -> dict[str, Any]:
         "verdict": best.run.verdict if best else "no_tests",
         "accepted": bool(best and best.accepted),
         "reasons": list(reasons),
-        "explained": explain_all(loop.code, best.tests if best else "", reasons, best.stability if best else None),
+        "explained": explain_all(reasons, best.stability if best else None),
         "notes": hindrances(best.tests, best.run, reasons) if best else [],
         "iterations": len(loop.attempts),
         "tests": len(best.run.cases) if best else 0,
@@ -253,7 +253,7 @@ def print_table(results: list[Result]) -> None:
             table.add_row(result.path.name, "", result.verdict, text(("no", "red")), "0", "0", "", "see below")
         for unit in result.units:
             passed = unit["verdict"] == "passed" or not unit["failure_log"]
-            why = [sentence(e) for e in unit["explained"]] if passed else unit["failure_log"]
+            why = [e["says"] for e in unit["explained"]] if passed else unit["failure_log"]
             table.add_row(
                 result.path.name,
                 unit["unit"],
@@ -297,7 +297,7 @@ def _why(result: Result) -> Iterator[Text]:
         name = f"{about}: " if about else ""
         for reason in reasons:
             if reason["code"].partition(":")[0] not in ("not_passed", "unit_not_accepted"):
-                yield text(f"  {name}{sentence(reason)}\n", (f"    {reason['mend']}", "dim"))
+                yield text(f"  {name}{reason['says']}\n", (f"    {reason['mend']}", "dim"))
         for note in noted:
             yield text(f"  {name}", ("note:", "yellow"), f" {note}")
 

@@ -7,9 +7,7 @@ import copy
 from collections import Counter
 from math import prod
 
-from testing_crew.gate.flow import is_fixture
-from testing_crew.gate.names import last_name
-from testing_crew.gate.suspect.rows import cells_of, columns_of
+from testing_crew.gate.syntax import cells_of, columns_of, is_fixture, last_name
 from testing_crew.gate.weight import EXPECTING, FunctionNode, Scope, Tally, add_up, real, same, times
 from testing_crew.runner.inside.watch.asserts import claims
 

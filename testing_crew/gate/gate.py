@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, fields
 from typing import Any
 
+from testing_crew.gate.examples import contradictions
 from testing_crew.gate.repair import dropped
-from testing_crew.gate.suspect import suspects
-from testing_crew.gate.text import DOUBTS, judge
+from testing_crew.gate.text import DOUBTS, forgives, judge
 from testing_crew.mutation.fates import Fates, kills_another, try_mutants
 from testing_crew.mutation.operators import Mutant, disabled
 from testing_crew.runner.failures import failure_log
@@ -97,7 +97,7 @@ class Gate:
         _, reasons = judge(plan.code, plan.tests, first.run)
         if failed is not None:
             reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
-        suspicious = suspects(plan.code, plan.tests)
+        suspicious = contradictions(self.runner, plan)
         if not first.run.passed:
             return Judgement(first.run, False, reasons, suspects=suspicious)
         # Of a whole file, the constants alone may be tested.
@@ -131,8 +131,8 @@ class Gate:
                 killed.append(another)
         if _NOT_EXECUTED in doubts:
             killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
-        if doubts and (reasons or looked or not self._proved(plan, killed)):
-            reasons = (*doubts, *reasons)
+        if (doubts or forgives(plan.tests)) and (reasons or looked or not self._proved(plan, killed)):
+            reasons = (*(doubts or DOUBTS), *reasons)
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
     def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:
@@ -145,15 +145,27 @@ class Gate:
         if raising is not None and self.runner.execute(plan, hollow).run.passed:
             return ("passes_without_target",), False
         same = self.runner.execute(plan, Variation(measure=False, source=plan.code.source, form="restated"))
-        looked = same.mutant is not None and same.mutant.looked
-        return () if same.run.passed else ("notices_mutation",), looked
+        if not same.run.passed:
+            return ("notices_mutation",), False
+        if same.mutant is not None and same.mutant.dissected:
+            return ("reads_bytecode",), False
+        return (), same.mutant is not None and same.mutant.looked
 
     def _proved(self, plan: Plan, killed: Sequence[Mutant]) -> bool:
         """Whether a claim fails of what a mutant gives: not of an exception that it raises and the tests catch."""
+
+        def guarded(source: str) -> tuple[PytestRun, Mapping[str, int]]:
+            made = self.runner.execute(plan, Variation(measure=False, source=source, form="guarded"))
+            return made.run, made.mutant.left_in if made.mutant else {}
+
         told = [mutant for mutant in killed if not mutant.operator.startswith("decorator")]
-        ways = (Variation(measure=False, source=m.source, form="guarded") for m in told[:_MOST_PROOFS])
-        runs = (self.runner.execute(plan, way) for way in ways)
-        return any(run.mutant is not None and run.mutant.proved for run in runs)
+        _, expected = guarded(plan.code.source) if told else (None, {})
+        return any(
+            case.claim and left[case.node] <= expected.get(case.node, 0)
+            for run, left in (guarded(mutant.source) for mutant in told[:_MOST_PROOFS])
+            for case in run.cases
+            if case.node in left
+        )
 
     def _repeat(
         self, plan: Plan, until: float | None, tell: Progress | None, beside: Executor, cold: Future[PytestRun] | None

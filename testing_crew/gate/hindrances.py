@@ -9,7 +9,7 @@ import ast
 import os
 import re
 
-from testing_crew.gate.names import last_name
+from testing_crew.gate.syntax import last_name
 from testing_crew.gate.text import UNREADABLE, read
 from testing_crew.runner.cold import KEPT_VARIABLES
 from trace_logger.records import CaseResult, PytestRun

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from testing_crew.gate.text import places
-from trace_logger.records import CodeUnderTest, Stability
+from trace_logger.records import Stability
 
 
 @dataclass(frozen=True)
@@ -19,10 +18,9 @@ class Reason:
 
 
 class Explained(TypedDict):
-    """A reason as ``--json`` gives it; ``line`` is one of the test file, where one can be named."""
+    """A reason as ``--json`` gives it."""
 
     code: str
-    line: int | None
     says: str
     mend: str
 
@@ -32,33 +30,15 @@ _OWN_TESTS = "the tests of one function or class stand on their own, those of al
 REASONS: Mapping[str, Reason] = {
     # what pytest said
     "not_passed": Reason("pytest did not pass it: {}", "mend the code or the tests: the failures say where"),
-    # what stands in its text (text.py, static.py)
+    # what stands in its text (text.py)
     "too_large": Reason("it has more than a million characters", "divide it into several files"),
     "unreadable": Reason(
         "its text cannot be read as Python here: it does not parse, is nested too deep, or declares an encoding",
         "save it as UTF-8, and let `python -m py_compile` say what is wrong",
     ),
-    "redefines_target": Reason(
-        "it has its own copy of what it should test", "import it from its module, and give helpers another name"
-    ),
-    "stubs_module": Reason(
-        "it puts something else in the place of the code's module, in `sys.modules`",
-        "import the real module; replace only what it uses",
-    ),
-    "patches_target": Reason(
-        "it replaces what it should test by a stand-in", "patch what the code uses, not the code itself"
-    ),
-    "edits_source": Reason(
-        "it writes to the code's own file or to a conftest.py", "write to `tmp_path`, and test the code as it is"
-    ),
-    "always_equal": Reason(
-        "it has an object that equals everything, so that a comparison with it proves nothing",
-        "compare with the value that is expected",
-    ),
-    "reads_bytecode": Reason("it looks at the code's bytecode", "call the code and assert what it returns"),
     # what its runs showed (gate.py)
     "target_not_imported": Reason(
-        "the code's file was not imported; perhaps another module of that name was",
+        "the code's file was not imported: it may have its own copy of the code, or another module has that name",
         "import it by the name that it has in its project",
     ),
     "target_not_executed": Reason("no line of the code's functions ran", "call them in the tests"),
@@ -73,6 +53,7 @@ REASONS: Mapping[str, Reason] = {
         "it fails when the very same code is loaded another way, so it looks at how it is run",
         "leave the source, its file and the way it was loaded out of the tests",
     ),
+    "reads_bytecode": Reason("it looks at the code's bytecode", "call the code and assert what it returns"),
     "flaky": Reason(
         "it passed in {} runs only: in another order of its tests, or under another hash seed, one of them fails",
         "let each test make what it needs, and depend on no other test, no order of a set, no clock and no dice",
@@ -137,7 +118,7 @@ VERDICTS: Mapping[str, str] = {
 }
 
 
-def explain(code: str, line: int | None = None, seen: str = "") -> Explained:
+def explain(code: str, seen: str = "") -> Explained:
     """A reason's code in plain words; one that is not known (of an older trace, say) stands for itself.
 
     ``seen`` is what was seen of it, a failure for instance.
@@ -146,19 +127,10 @@ def explain(code: str, line: int | None = None, seen: str = "") -> Explained:
     reason = REASONS.get(head, Reason(code.replace("_", " "), ""))
     detail = detail.strip().replace("/", " of ") if head == "flaky" else detail.strip()
     says = reason.says.replace("{}", VERDICTS.get(detail, detail))
-    return {"code": code, "line": line, "says": f"{says}: {seen}" if seen else says, "mend": reason.mend}
+    return {"code": code, "says": f"{says}: {seen}" if seen else says, "mend": reason.mend}
 
 
-def explain_all(
-    code: CodeUnderTest, tests: str, reasons: Iterable[str], stability: Stability | None = None
-) -> list[Explained]:
-    """``reasons`` against ``tests`` in plain words, with the lines of the file that they are about where that is known."""
-    lines = places(code, tests) if reasons else {}
+def explain_all(reasons: Iterable[str], stability: Stability | None = None) -> list[Explained]:
+    """``reasons`` in plain words."""
     failed = next(iter(stability.failures), "") if stability else ""
-    heads = [(reason, reason.partition(":")[0]) for reason in reasons]
-    return [explain(r, lines.get(head), failed if head in ("flaky", "fails_cold") else "") for r, head in heads]
-
-
-def sentence(reason: Explained) -> str:
-    """What a reason says, with its line."""
-    return f"line {reason['line']}: {reason['says']}" if reason["line"] else reason["says"]
+    return [explain(r, failed if r.partition(":")[0] in ("flaky", "fails_cold") else "") for r in reasons]

@@ -1,9 +1,9 @@
-"""What the text of a test file and its first run say against it: whether it really is about its target.
+"""What the text of a test file and its first run say against it.
 
 The reasons, for machines: ``not_passed:VERDICT``, ``too_large`` (more than a million characters: nothing else is said of it),
 ``unreadable`` (no Python, nested too deep, or in a declared encoding other than UTF-8, of which Python would run another text
-than the one read here), ``redefines_target``, ``stubs_module``, ``patches_target``, ``edits_source``,
-``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``.
+than the one read here), ``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``
+(none of the file's own was evaluated).
 """
 
 from __future__ import annotations
@@ -14,15 +14,11 @@ import os
 import re
 from pathlib import Path
 
-from testing_crew.gate.flow import Flow
-from testing_crew.gate.names import read_names
-from testing_crew.gate.static import objections
-from testing_crew.runner.inside.watch.asserts import claims
 from trace_logger.records import CodeUnderTest, PytestRun
 
 MOST_CHARACTERS = 1_000_000
 DOUBTS = frozenset({"no_assertion_about_target"})
-"""Reasons that only say what was not found in the text. A mutant that a claim kills outweighs them, wherever the claim stands."""
+"""Reasons that only say what was not seen. A mutant that a claim kills outweighs them: it may stand in a helper or a library."""
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
 """What `read` raises, and what looking at a tree that is nested too deep may raise."""
@@ -34,7 +30,7 @@ _READ_AS_IT_IS = re.compile(r"utf-?8(-.*)?|(us-)?ascii")  # `utf-8-unix` and its
 
 
 def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[str, ...]]:
-    """Whether the text ``tests`` is accepted for ``code`` after ``run``, and every reason why it is not.
+    """What the text ``tests`` and its first ``run`` say: whether it may be accepted for ``code``, and every reason why not.
 
     What is wrong with the text is said of a file that failed too; what the run shows is asked only of one that passed.
     """
@@ -42,11 +38,7 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
     if len(tests) > MOST_CHARACTERS:
         return False, (*reasons, "too_large")
     try:
-        tree = read(tests)
-        names = read_names(code, tree)
-        flow = Flow(tree, names)
-        reasons += [reason for reason, _ in objections(tree, names, flow)]
-        about = {c.node.lineno for c in claims(tree) if flow.is_about_target(c)}
+        read(tests)
     except UNREADABLE:
         return False, (*reasons, "unreadable")
     if run.passed:
@@ -54,24 +46,9 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
             reasons.append("target_not_imported")
         if run.coverage.line == 0:  # None: the unit has no function body, so there is nothing that could be executed
             reasons.append("target_not_executed")
-        if about.isdisjoint(run.asserted_lines):
+        if not run.asserted_lines:
             reasons.append("no_assertion_about_target")
     return not reasons, tuple(reasons)
-
-
-def places(code: CodeUnderTest, tests: str) -> dict[str, int]:
-    """The lines of ``tests`` that reasons are about, by reason; for one that finds nothing, where something could stand."""
-    try:
-        tree = read(tests)
-        names = read_names(code, tree)
-        flow = Flow(tree, names)
-        found = dict(objections(tree, names, flow))
-        about = [claim.node.lineno for claim in claims(tree) if flow.is_about_target(claim)]
-    except UNREADABLE:
-        return {}
-    functions = (n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    about += [n.lineno for n in functions if n.name.startswith("test")]
-    return {**found, **({"no_assertion_about_target": about[0]} if about else {})}
 
 
 def read(tests: str) -> ast.Module:
@@ -90,6 +67,11 @@ def read(tests: str) -> ast.Module:
         with contextlib.suppress(SystemError):
             return ast.parse(text)
     return ast.parse(text)
+
+
+def forgives(tests: str) -> bool:
+    """Whether a test may go on after an exception: what it asserts then may only be that there was none."""
+    return any(isinstance(node, ast.Try) for node in ast.walk(read(tests)))
 
 
 def _was_imported(code: CodeUnderTest, run: PytestRun) -> bool:

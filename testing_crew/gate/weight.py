@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 
-from testing_crew.gate.names import last_name
+from testing_crew.gate.syntax import last_name
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 EXPECTING = ("raises", "warns", "deprecated_call", "Raises", "assertRaises", "assertWarns")

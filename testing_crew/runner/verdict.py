@@ -20,14 +20,15 @@ _SHARE = 0.75  # a process that died at this share of its allowance is taken to 
 
 
 class MutantReport(BaseModel):
-    """Whether a mutant was loaded, and how many values it replaced; ``looked`` and ``proved`` as in `inside.mutant.Mutant`."""
+    """Whether a mutant was loaded, and how many values it replaced; the others as in `watch.mutant.Mutant`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     loaded: bool
     changed: int
     looked: bool = False
-    proved: bool = False
+    dissected: bool = False
+    left_in: dict[str, int] = {}
 
 
 class Report(BaseModel):

@@ -1,33 +1,31 @@
-"""Files that pass without testing their target are rejected, with the reason."""
+"""Files that pass without testing their target are refused, whatever they do in place of testing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import TYPE_CHECKING
 
 import pytest
 
+from testing_crew.gate.gate import Gate
 from testing_crew.gate.text import judge
-from testing_crew.runner.run import Runner
+from testing_crew.runner.plan import plan_text
+from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import CodeUnderTest, PytestRun
 
 if TYPE_CHECKING:
     from conftest import Project
 
 PASSING = {
-    "inlined copy": (
-        """\
+    "inlined copy": """\
         def add(a, b):
             return a + b
         def test_a():
             assert add(1, 2) == 3
         """,
-        {"redefines_target", "target_not_imported", "target_not_executed", "no_assertion_about_target"},
-    ),
-    "copy over the import": (
-        """\
+    "copy over the import": """\
         from mathx import add
         add(1, 2)
         def add(a, b):
@@ -35,10 +33,7 @@ PASSING = {
         def test_a():
             assert add(1, 2) == 3
         """,
-        {"redefines_target"},
-    ),
-    "copy under another name": (
-        """\
+    "copy under another name": """\
         from mathx import add
         def plus(a, b):
             return a + b
@@ -46,10 +41,7 @@ PASSING = {
             add(1, 2)
             assert plus(1, 2) == 3
         """,
-        {"no_assertion_about_target"},
-    ),
-    "stubbed module": (
-        """\
+    "stubbed module": """\
         import sys, types
         stub = types.ModuleType("mathx")
         stub.add = lambda a, b: 3
@@ -58,40 +50,71 @@ PASSING = {
         def test_a():
             assert add(1, 2) == 3
         """,
-        {"stubs_module", "target_not_imported", "target_not_executed"},
-    ),
-    "patched unit": (
-        """\
+    "patched unit": """\
         from unittest import mock
         import mathx
         def test_a():
             with mock.patch("mathx.add", return_value=3):
                 assert mathx.add(1, 2) == 3
         """,
-        {"patches_target", "target_not_executed"},
-    ),
-    "assert True": (
-        "from mathx import add\ndef test_a():\n    add(1, 2)\n    assert True\n",
-        {"no_assertion_about_target"},
-    ),
-    "constants only": (
-        "from mathx import add\ndef test_a():\n    x = 3\n    add(1, 2)\n    assert x == 3\n    assert 1 + 1 == 2\n",
-        {"no_assertion_about_target"},
-    ),
-    "no assertion": ("from mathx import add\ndef test_a():\n    add(1, 2)\n", {"no_assertion_about_target"}),
-    "import only": (
-        "import mathx\ndef test_a():\n    assert mathx.LIMIT == 10\n",
-        {"target_not_executed", "no_assertion_about_target"},
-    ),
-    "another unit": (
-        "from mathx import add, sub\ndef test_a():\n    add(1, 2)\ndef test_b():\n    assert sub(2, 1) == 1\n",
-        {"no_assertion_about_target"},
-    ),
-    "assertion never reached": (
-        "from mathx import add\ndef test_a():\n    if add(1, 2) == 4:\n        assert add(1, 2) == 4\n",
-        {"no_assertion_about_target"},
-    ),
+    "assert True": "from mathx import add\ndef test_a():\n    add(1, 2)\n    assert True\n",
+    "constants only": "from mathx import add\ndef test_a():\n    x = 3\n    add(1, 2)\n    assert x == 3\n    assert 1 + 1 == 2\n",
+    "no assertion": "from mathx import add\ndef test_a():\n    add(1, 2)\n",
+    "import only": "import mathx\ndef test_a():\n    assert mathx.LIMIT == 10\n",
+    "another unit": "from mathx import add, sub\ndef test_a():\n    add(1, 2)\ndef test_b():\n    assert sub(2, 1) == 1\n",
+    "assertion never reached": "from mathx import add\ndef test_a():\n    if add(1, 2) == 4:\n        assert add(1, 2) == 4\n",
 }
+CALLED = "import mathx\nmathx.add(1, 2)\n"  # so that its lines ran
+IN_ITS_PLACE = {
+    "class": "class add:\n    def __new__(cls, a, b):\n        return a + b\n",
+    "lambda": "add = lambda a, b: a + b\n",
+    "a function by another name": "def plus(a, b): return a + b\nadd = plus\n",
+    "operator's": "import operator\nadd = operator.add\n",
+    "operator's by its name": "from operator import add\n",
+    "operator's by another": "from operator import iadd as add\n",
+    "where an import failed": "try:\n    from mathx import no_add as add\nexcept ImportError:\n    def add(a, b): return a + b\n",
+    "a stub of the module": "import sys\nfrom unittest.mock import MagicMock\nsys.modules['mathx'] = MagicMock()\n"
+    "from mathx import add\nadd.return_value = 3\n",
+    "update": "import sys, types\nsys.modules.update({'mathx': types.SimpleNamespace(add=lambda a, b: 3)})\n"
+    "from mathx import add\n",
+    "put into the module": "mathx.add = lambda a, b: 3\nadd = mathx.add\n",
+}
+IN_A_TEST = {
+    "a function of the test": "mathx.add(1, 2)\ndef add(a, b): return a + b\nassert add(1, 2) == 3\n",
+    "monkeypatch": "monkeypatch.setattr(mathx, 'add', lambda a, b: 3)\nassert mathx.add(1, 2) == 3\n",
+    "monkeypatch by name": "monkeypatch.setattr('mathx.add', lambda a, b: 3)\nassert mathx.add(1, 2) == 3\n",
+    "patch.object": "with mock.patch.object(mathx, 'add', return_value=3):\n    assert mathx.add(1, 2) == 3\n",
+    "patch.multiple": "with mock.patch.multiple(mathx, add=lambda a, b: 3):\n    assert mathx.add(1, 2) == 3\n",
+    "patch.dict": "with mock.patch.dict('sys.modules', {'mathx': types.SimpleNamespace(add=lambda a, b: 3)}):\n"
+    "    from mathx import add\n    assert add(1, 2) == 3\n",
+    "always equal": "class Any:\n    def __eq__(self, other): return True\nassert mathx.add(1, 2) == Any()\n",
+    "names of the bytecode": "mathx.add(1, 2)\nassert mathx.add.__code__.co_names == ()\n",
+    "constants of the bytecode": "mathx.add(1, 2)\nassert mathx.add.__code__.co_consts == ('The sum.',)\n",
+    "the source": "mathx.add(1, 2)\nassert 'a + b' in inspect.getsource(mathx.add)\n",
+    "the source overwritten": "try:\n    open(mathx.__file__, 'w').write('')\nexcept OSError:\n    pass\n"
+    "assert mathx.add(1, 2)\n",
+    "a flag": "fine = True\ntry:\n    mathx.add(1, 2)\nexcept BaseException:\n    fine = False\nassert fine\n",
+}
+REFUSED = {
+    **{name: dedent(text) for name, text in PASSING.items()},
+    **{name: f"{CALLED}{text}def test_a():\n    assert add(1, 2) == 3\n" for name, text in IN_ITS_PLACE.items()},
+    **{
+        name: f"import inspect, types\nfrom unittest import mock\n{CALLED}def test_a(monkeypatch):\n{indent(text, '    ')}"
+        for name, text in IN_A_TEST.items()
+    },
+}
+ACCEPTED = [
+    "import mathx\ndef test_a(monkeypatch):\n    monkeypatch.setattr(mathx, 'LIMIT', 3)\n    assert mathx.add(1, 2) == 3\n",
+    "import mathx\nclass Fake:\n    def add(self, x):\n        return 3\n\ndef test_a():\n    assert mathx.add(1, 2) == 3\n",
+    "import mathx, pytest\n@pytest.fixture\ndef add():\n    return mathx.add\ndef test_a(add):\n    assert add(1, 2) == 3\n",
+    "import mathx, sys\nsaved = sys.modules.pop('mathx')\nsys.modules['mathx'] = saved\n"
+    "def test_a():\n    assert mathx.add(1, 2) == 3\n",
+    "import mathx\ndef test_a(tmp_path):\n    (tmp_path / 'conftest.py').write_text('')\n    assert mathx.add(1, 2) == 3\n",
+    "import mathx\nopen(mathx.__file__).read()\ndef test_a():\n    assert mathx.add(1, 2) == 3\n",
+    "from unittest import mock\nimport mathx\ndef test_a():\n    with mock.patch('mathx.add', wraps=mathx.add) as add:\n"
+    "        assert mathx.add(1, 2) == 3\n        add.assert_called_once()\n",
+    "def test_a():\n    import mathx\n    add = 3\n    assert mathx.add(1, 2) == add\n",
+]
 NOT_PASSING = {
     "skip": (
         "import pytest\nfrom mathx import add\ndef test_a():\n    assert add(1, 2) == 3\n    pytest.skip()\n",
@@ -107,99 +130,33 @@ NOT_PASSING = {
     ),
     "nothing": ("from mathx import add\n", "no_tests"),
 }
-TEXTS = {
-    "redefines_target": [
-        "class add:\n    pass\n",
-        "add = lambda a, b: a + b\n",
-        "def plus(a, b): return a + b\nadd = plus\n",
-        "import operator\nadd = operator.add\n",
-        "from operator import add\n",
-        "from operator import iadd as add\n",
-        "import operator as add\n",
-        "try:\n    from mathx import add\nexcept ImportError:\n    def add(a, b): return a + b\n",
-        "def test_a():\n    def add(a, b): return a + b\n    assert add(1, 2) == 3\n",
-    ],
-    "stubs_module": [
-        "import sys\nfrom unittest.mock import MagicMock\nsys.modules['mathx'] = MagicMock()\n",
-        "import sys\nsys.modules.update({'mathx': object()})\n",
-        "import sys\nsys.modules.setdefault('mathx', object())\n",
-        "import sys\nfor name in ['mathx']:\n    sys.modules[name] = object()\n",
-        "from unittest import mock\nwith mock.patch.dict('sys.modules', {'mathx': object()}):\n    pass\n",
-        "import sys\nfrom unittest import mock\nwith mock.patch.dict(sys.modules, mathx=object()):\n    pass\n",
-        "import sys\ndef test_a(monkeypatch):\n    monkeypatch.setitem(sys.modules, 'mathx', object())\n",
-    ],
-    "patches_target": [
-        "import mathx\ndef test_a(monkeypatch):\n    monkeypatch.setattr(mathx, 'add', lambda a, b: 3)\n",
-        "def test_a(monkeypatch):\n    monkeypatch.setattr('mathx.add', lambda a, b: 3)\n",
-        "import mathx\nmathx.add = lambda a, b: 3\n",
-        "import mathx\nsetattr(mathx, 'add', lambda a, b: 3)\n",
-        "from unittest.mock import patch\nimport mathx\n@patch.object(mathx, 'add')\ndef test_a(add_mock):\n    pass\n",
-        "from unittest.mock import patch\n@patch('mathx.add')\ndef test_a(add_mock):\n    pass\n",
-        "from unittest import mock\nimport mathx\nwith mock.patch.multiple(mathx, add=lambda a, b: 3):\n    pass\n",
-        "import mathx\ndef test_a(mocker):\n    mocker.patch(f'{mathx.__name__}.add')\n",
-    ],
-    "edits_source": [
-        "import mathx\nopen(mathx.__file__, 'w').write('')\n",
-        "import mathx, pathlib\npath = pathlib.Path(mathx.__file__)\npath.write_text('')\n",
-        "import inspect, mathx, os\nos.remove(inspect.getsourcefile(mathx))\n",
-        "from pathlib import Path\nPath('conftest.py').write_text('')\n",
-        "from pathlib import Path\n(Path(__file__).parent / 'conftest.py').write_text('')\n",
-        "with open('mathx.py', mode='a') as file:\n    file.write('')\n",
-    ],
-}
-FREE = [
-    "import mathx\ndef test_a(mocker):\n    mocker.patch('mathx.add', wraps=mathx.add)\n",
-    "import mathx\ndef test_a(monkeypatch):\n    monkeypatch.setattr(mathx, 'LIMIT', 3)\n",
-    "import mathx\nclass Fake:\n    def add(self, x):\n        pass\n",
-    "import mathx, pytest\n@pytest.fixture\ndef add():\n    return mathx.add\n",
-    "import mathx, sys\nsaved = sys.modules.pop('mathx')\nsys.modules['mathx'] = saved\n",
-    "import mathx\ndef test_a(tmp_path):\n    (tmp_path / 'conftest.py').write_text('')\n",
-    "import mathx, tempfile, pathlib\nwith tempfile.TemporaryDirectory() as d:\n    pathlib.Path(d, 'mathx.py').write_text('')\n",
-    "import mathx\nopen(mathx.__file__).read()\n",
-    "from pkg.mathx import add\n",
-    "from .mathx import add\n",
-    "def test_a():\n    import mathx\n    add = 3\n    assert mathx.add(1, 2) == add\n",
-]
 
 
 @pytest.fixture(scope="module")
-def runs(
-    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
-) -> dict[str, tuple[CodeUnderTest, Future[PytestRun]]]:
-    started = {}
-    for cheat, (text, _) in {**PASSING, **NOT_PASSING}.items():
-        code = new_project().code()
-        started[cheat] = (code, pool.submit(quick.run, code, dedent(text)))
-    return started
+def gate() -> Iterator[Gate]:
+    with Runner(Limits(wall_seconds=60)) as runner:
+        yield Gate(runner, repeats=2, mutants=10)
 
 
-@pytest.mark.parametrize("cheat", PASSING)
-def test_cheats_that_pass(runs: dict[str, tuple[CodeUnderTest, Future[PytestRun]]], cheat: str) -> None:
-    text, reasons = PASSING[cheat]
-    code, started = runs[cheat]
-    assert started.result().verdict == "passed", started.result().log
-    accepted, found = judge(code, dedent(text), started.result())
-    assert not accepted
-    assert set(found) == reasons
+@pytest.mark.parametrize("cheat", REFUSED)
+def test_cheats_that_pass(project: Project, gate: Gate, cheat: str) -> None:
+    found = gate.judge(plan_text(project.code(), REFUSED[cheat]))
+    assert found.run.verdict == "passed", found.run.log
+    assert not found.accepted
+    assert found.reasons
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_texts_that_only_look_like_it(project: Project, gate: Gate, text: str) -> None:
+    found = gate.judge(plan_text(project.code(), text))
+    assert (found.accepted, found.reasons) == (True, ()), found
 
 
 @pytest.mark.parametrize("cheat", NOT_PASSING)
-def test_cheats_that_do_not_pass(runs: dict[str, tuple[CodeUnderTest, Future[PytestRun]]], cheat: str) -> None:
+def test_cheats_that_do_not_pass(project: Project, gate: Gate, cheat: str) -> None:
     text, verdict = NOT_PASSING[cheat]
-    code, started = runs[cheat]
-    assert judge(code, text, started.result()) == (False, (f"not_passed:{verdict}",))
-
-
-@pytest.mark.parametrize(("reason", "text"), [(reason, text) for reason, texts in TEXTS.items() for text in texts])
-def test_texts_that_replace_the_target(project: Project, reason: str, text: str) -> None:
-    accepted, found = judge(project.code(), text, PytestRun(verdict="failed"))
-    assert not accepted
-    assert found == ("not_passed:failed", reason)
-
-
-@pytest.mark.parametrize("text", FREE)
-def test_texts_that_only_look_like_it(project: Project, text: str) -> None:
-    assert judge(project.code(), text, PytestRun(verdict="failed"))[1] == ("not_passed:failed",)
+    found = gate.judge(plan_text(project.code(), text))
+    assert (found.accepted, found.reasons) == (False, (f"not_passed:{verdict}",))
 
 
 HONEST = "from mathx import add\ndef test_a():\n    assert add(1, 2) == 3\n"

@@ -197,7 +197,7 @@ def test_a_swallowed_failure_is_found_out(each_gate: Gate) -> None:
             assert result == 3
         """
     reasons = each_gate.judge(plan_text(code("clamp"), dedent(swallowed))).reasons
-    assert reasons == ("passes_without_target",)
+    assert reasons[-1:] == ("passes_without_target",)
 
 
 UNSTEADY = {

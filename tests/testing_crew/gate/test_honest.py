@@ -1,17 +1,16 @@
-"""Ordinary honest styles of testing are accepted, each in a real run."""
+"""Ordinary honest styles of testing are accepted, each by the whole gate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testing_crew.gate.text import judge
-from testing_crew.runner.run import Runner
-from trace_logger.records import CodeUnderTest, PytestRun
+from testing_crew.gate.gate import Gate
+from testing_crew.runner.plan import plan_text
+from testing_crew.runner.run import Limits, Runner
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -105,11 +104,12 @@ STYLES = {
             with pytest.raises(ValueError, match="zero") as caught:
                 div(1, 0)
             assert "division" in str(caught.value)
+            assert div(4, 2) == 2
         """,
     ),
     "raises as a call": (
         "div",
-        "import pytest\nfrom mathx import div\ndef test_a():\n    pytest.raises(ValueError, div, 1, 0)\n",
+        "import pytest\nfrom mathx import div\ndef test_a():\n    pytest.raises(ValueError, div, 1, 0)\n    assert div(4, 2) == 2\n",
     ),
     "try and fail": (
         "div",
@@ -122,6 +122,7 @@ STYLES = {
                 pytest.fail("no error")
             except ValueError:
                 pass
+            assert div(4, 2) == 2
         """,
     ),
     "if and raise": (
@@ -288,7 +289,8 @@ STYLES = {
         import shapes
         def test_a(monkeypatch):
             monkeypatch.setitem(sys.modules, "numpy", None)
-            assert shapes.now() > 0
+            monkeypatch.setattr(shapes.time, "time", lambda: 6)
+            assert shapes.now() == 6
         """,
     ),
     "reimported": (
@@ -301,7 +303,10 @@ STYLES = {
             del sys.modules["mathx"]
         """,
     ),
-    "representation": ("Stack", "from mathx import Stack\ndef test_a():\n    assert 'Stack' in repr(Stack())\n"),
+    "representation": (
+        "Stack",
+        "from mathx import Stack\ndef test_a():\n    assert 'Stack' in repr(Stack()) and Stack().empty\n",
+    ),
     "through another function": (
         "traced",
         "import shapes\ndef test_a():\n    assert shapes.floor_traced(2.5) == 2\n",
@@ -365,24 +370,18 @@ def now():
 
 
 @pytest.fixture(scope="module")
-def runs(
-    new_project: Callable[[], Project], quick: Runner, pool: ThreadPoolExecutor
-) -> dict[str, tuple[CodeUnderTest, str, Future[PytestRun]]]:
-    started = {}
-    for style, (unit, indented) in STYLES.items():
-        project = new_project()
-        project.write("shapes.py", SHAPES)
-        project.write("pkg/__init__.py", "from pkg.deep import double\n")
-        project.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
-        text = dedent(indented)
-        code = project.code("pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx", unit)
-        started[style] = (code, text, pool.submit(quick.run, code, text))
-    return started
+def gate() -> Iterator[Gate]:
+    with Runner(Limits(wall_seconds=60)) as runner:
+        yield Gate(runner, repeats=2, mutants=10)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_honest_styles_are_accepted(runs: dict[str, tuple[CodeUnderTest, str, Future[PytestRun]]], style: str) -> None:
-    code, text, started = runs[style]
-    run = started.result()
-    assert run.verdict == "passed", run.log
-    assert judge(code, text, run) == (True, ())
+def test_honest_styles_are_accepted(project: Project, gate: Gate, style: str) -> None:
+    unit, indented = STYLES[style]
+    text = dedent(indented)
+    project.write("shapes.py", SHAPES)
+    project.write("pkg/__init__.py", "from pkg.deep import double\n")
+    project.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
+    code = project.code("pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx", unit)
+    found = gate.judge(plan_text(code, text))
+    assert (found.accepted, found.reasons) == (True, ()), found

@@ -28,23 +28,18 @@ _PROTOCOL = (StopIteration, StopAsyncIteration, GeneratorExit)  # how generators
 class Mutant:
     """What became of a mutant in this process.
 
-    ``looked``: code of the project's own looked at the target in place of calling it. ``left``: how many exceptions left the
-    target since this was last set to 0. ``proved``: a claim did not hold in a test in which none had.
+    ``looked``: code of the project's own opened the target's file. ``dissected``: it took the target's bytecode apart.
+    ``left``: how many exceptions left the target since this was last set to 0; ``left_in``: by case, up to its failure.
     """
 
-    loaded = False
-    looked = False
-    left = 0
-    proved = False
-
-    @property
-    def changed(self) -> int:
-        """How many values the mutant replaced by others."""
-        return other.changed
+    def __init__(self) -> None:
+        self.loaded = self.looked = self.dissected = False
+        self.left = 0
+        self.left_in: dict[str, int] = {}
 
     def report(self) -> dict[str, Any]:
-        """What the runner is told."""
-        return {"loaded": self.loaded, "changed": self.changed, "looked": self.looked, "proved": self.proved}
+        """What the runner is told; ``changed`` is how many values the mutant replaced by others."""
+        return {**{k: v for k, v in vars(self).items() if k != "left"}, "changed": other.changed}
 
 
 def install(target: str, source: str, form: str = "plain", own: Sequence[str] = ()) -> Mutant:
@@ -175,7 +170,7 @@ def _looks(mutant: Mutant, target: str, own: tuple[str, ...]) -> Callable[[str, 
             frame = sys._getframe(1)
             takes_apart = any(used.startswith("co_") for used in frame.f_code.co_names)
             file = given[0].__globals__.get("__file__") if takes_apart else None
-            mutant.looked |= isinstance(file, str) and os.path.realpath(file) == target and is_own(frame)
+            mutant.dissected |= isinstance(file, str) and os.path.realpath(file) == target and is_own(frame)
         elif event == "open" and isinstance(given[0], (str, bytes, os.PathLike)):
             path = os.fsdecode(given[0])
             if path.endswith(name) and os.path.realpath(path) == target:

@@ -162,8 +162,8 @@ class Probe:
         if outcome == "failed" and "claim" not in details:
             # No exception: a plugin's word, as of those that gather what did not hold until the test is over.
             details = {**details, "claim": True, "message": clip(report.longreprtext.partition("\n")[0])}
-        if outcome == "failed" and details["claim"] and self.mutant is not None and not self.mutant.left:
-            self.mutant.proved = True
+        if self.mutant is not None and (outcome == "failed" or report.when == "teardown"):
+            self.mutant.left_in.setdefault(report.nodeid.partition("::")[2], self.mutant.left)
         if outcome == "failed" and self.stop_first and self._session is not None:
             self._session.shouldfail = "one failure is enough"
         if outcome == "failed" and report.when != "call":

@@ -1,10 +1,19 @@
-"""The rows of a ``parametrize``."""
+"""Pieces of a test file's syntax: what a call names, what is a fixture, the rows of a ``parametrize``."""
 
 from __future__ import annotations
 
 import ast
 
-from testing_crew.gate.names import last_name
+
+def last_name(node: ast.expr) -> str:
+    """``c`` for ``a.b.c`` and for ``c``; empty for anything else."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def is_fixture(node: ast.AST) -> bool:
+    """Whether a function is decorated as a fixture."""
+    decorators = getattr(node, "decorator_list", [])
+    return any("fixture" in last_name(d.func if isinstance(d, ast.Call) else d) for d in decorators)
 
 
 def columns_of(names: ast.expr) -> list[str]:
