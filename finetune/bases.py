@@ -105,9 +105,9 @@ def _dequantise(gguf: Path, out: Path) -> None:
 
 
 def tokenizer_of(gguf: Path) -> Any:
-    """The tokenizer of SmolLM2's GGUF file, which splits as llama.cpp does (its ``smollm``, and that of SmolLM2's own files).
+    r"""The tokenizer of SmolLM2's GGUF file, which splits as llama.cpp does (its ``smollm``, and that of SmolLM2's own files).
 
-    Transformers does not read the split pattern: without it ``[\\n    1`` has other tokens in training than in serving.
+    Transformers does not read the split pattern: without it ``[\n    1`` has other tokens in training than in serving.
     """
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer

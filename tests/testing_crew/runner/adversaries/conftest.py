@@ -51,11 +51,6 @@ os.environ["ADVERSARY"] = "@MARK@"
 HONEST = "from mathx import add\n\ndef test_honest():\n    assert add(1, 2) == 3\n"
 
 
-def refusals(cases: dict[str, Case]) -> list[str]:
-    """The names of the ``cases`` that the gate must refuse."""
-    return [name for name, case in cases.items() if case.refused]
-
-
 def make_runner(way: str, limits: Limits) -> Runner:
     return Runner(limits, warm=way == "warm")
 
@@ -350,3 +345,22 @@ def _unblock(temporary: Path, mark: str) -> None:
         with contextlib.suppress(OSError):
             if stat.S_ISFIFO(os.lstat(path).st_mode):
                 os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+# -- what each module of cases is asked: it has a table CASES, and takes these two in ----------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each case of the module by its name; of `test_refused` those that the gate must refuse."""
+    if metafunc.function in (test_contained_and_told, test_refused):
+        every = metafunc.function is test_contained_and_told
+        cases: dict[str, Case] = metafunc.module.CASES
+        metafunc.parametrize("name", [name for name, case in cases.items() if every or case.refused])
+
+
+def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
+    played[name].result().check()
+
+
+def test_refused(played: dict[str, Future[World]], name: str) -> None:
+    assert not played[name].result().accepted

@@ -6,9 +6,7 @@ import os
 import sysconfig
 from concurrent.futures import Future
 
-import pytest
-
-from .conftest import Case, Host, World, refusals
+from .conftest import Case, Host, World, test_contained_and_told, test_refused  # noqa: F401
 
 FREE = "passed"  # an attempt that comes to nothing is an honest test file
 
@@ -338,16 +336,6 @@ CASES = {
         refused=None,
     ),
 }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
-    played[name].result().check()
-
-
-@pytest.mark.parametrize("name", refusals(CASES))
-def test_refused(played: dict[str, Future[World]], name: str) -> None:
-    assert not played[name].result().accepted
 
 
 def test_nobody_spoke_to_the_host(played: dict[str, Future[World]], host: Host) -> None:

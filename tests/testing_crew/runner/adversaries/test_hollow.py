@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import pytest
 
-from .conftest import WAYS, Case, World, refusals
+from .conftest import WAYS, Case, World, test_contained_and_told, test_refused  # noqa: F401
 
 
 def weak(test: str, verdicts: str = "passed", before: str = "") -> Case:
@@ -93,13 +91,3 @@ CASES = {
     ),
     "a failure of the target that is expected": weak("with pytest.raises(Exception):\n    add(1)"),
 }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
-    played[name].result().check()
-
-
-@pytest.mark.parametrize("name", refusals(CASES))
-def test_refused(played: dict[str, Future[World]], name: str) -> None:
-    assert not played[name].result().accepted

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sysconfig
-from concurrent.futures import Future
 
-import pytest
-
-from .conftest import Case, World, refusals
+from .conftest import Case, World, test_contained_and_told, test_refused  # noqa: F401
 
 GOOD = "\ndef test_good():\n    assert add(1, 2) == 3\n"
 SHORT = {"wall_seconds": 3}
@@ -283,13 +280,3 @@ CASES = {
     ),
     "a folder in place of the usage": trap("usage.mkdir()\nos._exit(0)"),
 }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
-    played[name].result().check()
-
-
-@pytest.mark.parametrize("name", refusals(CASES))
-def test_refused(played: dict[str, Future[World]], name: str) -> None:
-    assert not played[name].result().accepted

@@ -6,11 +6,7 @@ accepted.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
-import pytest
-
-from .conftest import Case, World, refusals
+from .conftest import Case, World, test_contained_and_told, test_refused  # noqa: F401
 
 ANY = "passed failed error crashed skipped no_tests"
 WRONG = "def test_a():\n    assert add(1, 2) == 4\n"
@@ -260,13 +256,3 @@ CASES = {
         test="",
     ),
 }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
-    played[name].result().check()
-
-
-@pytest.mark.parametrize("name", refusals(CASES))
-def test_refused(played: dict[str, Future[World]], name: str) -> None:
-    assert not played[name].result().accepted

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
-import pytest
-
-from .conftest import MIB, Case, World, refusals
+from .conftest import MIB, Case, World, test_contained_and_told, test_refused  # noqa: F401
 
 SHORT = {"wall_seconds": 3}
 FILE = "file size (8 MiB)"
@@ -332,13 +328,3 @@ CASES = {
         checks=(lambda world: not world.accepted,),
     ),
 }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_contained_and_told(played: dict[str, Future[World]], name: str) -> None:
-    played[name].result().check()
-
-
-@pytest.mark.parametrize("name", refusals(CASES))
-def test_refused(played: dict[str, Future[World]], name: str) -> None:
-    assert not played[name].result().accepted
