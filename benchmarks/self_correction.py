@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testing_crew import TestingCrew
 from testing_crew.errors import GenerationFailed, UserMistake
-from testing_crew.target.targets import target_for
+from testing_crew.project.targets import target_for
 from trace_logger.records import Attempt
 
 ROUNDS = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import testing_crew
 from testing_crew import prompt
-from testing_crew.target import code
+from testing_crew.project import code
 
 _HARD = (
     'def f(s="ÄÖÜ 日本語 \U0001f9ea"):\n\treturn s  # 1234567 0x1f 1e-9 ...\n',

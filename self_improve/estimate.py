@@ -8,7 +8,7 @@ from pathlib import Path
 from self_improve.improve import Line
 from self_improve.rounds import current
 from testing_crew.errors import UserMistake
-from testing_crew.target import code as code_under_test
+from testing_crew.project import code as code_under_test
 from trace_logger.curate import Candidate, candidates
 from trace_logger.records import Record
 from trace_logger.store import TraceStore

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.self_correction import Task, load_tasks
 from testing_crew.errors import UserMistake
-from testing_crew.target import code as code_under_test
-from testing_crew.target.interpreter import interpreter_for
+from testing_crew.project import code as code_under_test
+from testing_crew.project.interpreter import interpreter_for
 from trace_logger.chance import drawn
 from trace_logger.fingerprints import Fingerprints
 

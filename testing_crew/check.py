@@ -9,14 +9,14 @@ from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate, Judgement, Progress, hints
 from testing_crew.gate.hindrances import hindrances
 from testing_crew.gate.reasons import explain_all
+from testing_crew.project import code as code_under_test
+from testing_crew.project import snippet
+from testing_crew.project.interpreter import Python, interpreter_for
+from testing_crew.project.targets import file_whole, target_for
 from testing_crew.repair.mend import mend
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import Plan, plan_file, plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target import code as code_under_test
-from testing_crew.target import snippet
-from testing_crew.target.interpreter import Python, interpreter_for
-from testing_crew.target.targets import file_whole, target_for
 
 
 def report(plan: Plan, python: Python, found: Judgement) -> dict[str, Any]:

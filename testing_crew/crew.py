@@ -11,13 +11,13 @@ from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend
 from testing_crew.gate.reasons import explain, explain_all
 from testing_crew.gate.text import DOUBTS, judge
+from testing_crew.project import snippet
+from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from testing_crew.repair.loop import covered
 from testing_crew.repair.recorder import Recorder
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Limits, Runner
-from testing_crew.target import snippet
-from testing_crew.target.targets import Target, target_for
 from trace_logger.records import PytestRun
 
 Event = dict[str, Any]

@@ -30,8 +30,8 @@ from typing import Any
 from benchmarks.perf.table import show
 from testing_crew.check import check_file
 from testing_crew.gate.gate import Gate
+from testing_crew.project.imports import import_root
 from testing_crew.runner.run import Runner
-from testing_crew.target.imports import import_root
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 SHOP_TESTS = """\

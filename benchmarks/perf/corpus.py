@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from testing_crew.errors import UserMistake
+from testing_crew.project.code import find_units, parse_source, read_source
+from testing_crew.project.imports import package_root
 from testing_crew.runner.plan import Plan, plan_file, plan_text
-from testing_crew.target.code import find_units, parse_source, read_source
-from testing_crew.target.imports import package_root
 from trace_logger.records import CodeUnderTest
 
 # What we and our extras depend on, as far as it has tests inside that need nothing else.

@@ -44,10 +44,10 @@ from testing_crew.mutation import fates as running
 from testing_crew.mutation.kept import kept_edits
 from testing_crew.mutation.operators import Mutant, mutants, sample
 from testing_crew.mutation.text import DISABLED, Text
+from testing_crew.project.code import read_source
+from testing_crew.project.imports import package_root
 from testing_crew.runner.plan import Plan, plan_file
 from testing_crew.runner.run import Runner
-from testing_crew.target.code import read_source
-from testing_crew.target.imports import package_root
 from trace_logger.records import CodeUnderTest
 
 THEIR_EXCEPTION = "CosmicRayTestingException"

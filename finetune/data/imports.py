@@ -6,7 +6,7 @@ import ast
 import builtins
 
 from finetune.data.surgery import bound, parse
-from testing_crew.target.code import source_lines
+from testing_crew.project.code import source_lines
 
 
 def defined(tree: ast.Module) -> set[str]:

@@ -32,9 +32,9 @@ from finetune.data import imports, surgery
 from finetune.data.sources import Dropped
 from finetune.data.sources.testgeneval import by_unit, module_name, prepare
 from testing_crew.errors import UserMistake
+from testing_crew.project import code as code_under_test
 from testing_crew.runner.plan import Limits, Variation, plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target import code as code_under_test
 from trace_logger.records import CodeUnderTest
 
 LIMITS = Limits(wall_seconds=60, cpu_seconds=60)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
-from testing_crew.target import code
+from testing_crew.project import code
 from trace_logger.records import Record
 
 # The beginnings of groups whose side is settled by their source; all others are divided by chance.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from testing_crew.target.code import source_lines
+from testing_crew.project.code import source_lines
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (*_Function, ast.ClassDef)

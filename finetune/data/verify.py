@@ -10,9 +10,9 @@ from itertools import islice
 from finetune.data.filters import Told
 from finetune.data.rows import Row, module_of
 from testing_crew.errors import UserMistake
+from testing_crew.project.layout import module_alone
 from testing_crew.runner.plan import Limits, Plan, plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target.project import module_alone
 from trace_logger.records import CodeUnderTest
 
 LIMITS = Limits(wall_seconds=20, cpu_seconds=20)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from self_improve.cli.plan import Planned
 from testing_crew.errors import UserMistake
+from testing_crew.project import snippet
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import Plan, Variation, plan_file
 from testing_crew.runner.run import Runner
-from testing_crew.target import snippet
 
 _NOTHING_COLLECTED = 5
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from self_improve.tasks import modules_in
 from testing_crew.errors import UserMistake
-from testing_crew.target import snippet
-from testing_crew.target.imports import imports_of, package_root, places_of, project_files
-from testing_crew.target.interpreter import interpreter_for
-from testing_crew.target.targets import Target, file_target
+from testing_crew.project import snippet
+from testing_crew.project.imports import imports_of, package_root, places_of, project_files
+from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.targets import Target, file_target
 
 _HEADER = re.compile(rb"# Written by testing-crew with .* for (.*?)(?:; trace .*)?\r?\n")
 

@@ -22,10 +22,10 @@ from testing_crew.gate.repair import dropped
 from testing_crew.gate.text import DOUBTS, forgives, judge
 from testing_crew.mutation.fates import Fates, kills_another, try_mutants
 from testing_crew.mutation.operators import Mutant, disabled
+from testing_crew.project.code import source_lines
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
-from testing_crew.target.code import source_lines
 from trace_logger.records import CodeUnderTest, Mutants, PytestRun, Stability
 
 OTHER_HASH_SEED = 4242

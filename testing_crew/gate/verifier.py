@@ -6,10 +6,10 @@ from pathlib import Path
 
 from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate
+from testing_crew.project.code import read_source
+from testing_crew.project.layout import module_alone
 from testing_crew.runner.plan import Plan, plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target.code import read_source
-from testing_crew.target.project import module_alone
 from trace_logger.records import CodeUnderTest, Verified
 
 

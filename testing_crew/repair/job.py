@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from testing_crew.backends.base import Sampling
 from testing_crew.gate.gate import Gate, Judgement
+from testing_crew.project import snippet
+from testing_crew.project.targets import Target
 from testing_crew.repair.loop import RepairLoop, Writer, explain
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import log_for, merge, split_tests
 from testing_crew.repair.recorder import Recorder
 from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target import snippet
-from testing_crew.target.targets import Target
 from trace_logger.records import Attempt, CodeUnderTest
 
 

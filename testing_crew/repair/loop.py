@@ -11,10 +11,10 @@ from testing_crew import prompt
 from testing_crew.backends.base import Completion, Sampling
 from testing_crew.errors import PromptTooLong
 from testing_crew.gate.gate import Judgement, hints
+from testing_crew.project import code as code_under_test
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import merge
 from testing_crew.runner.failures import failure_log
-from testing_crew.target import code as code_under_test
 from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 
 RETRY_TEMPERATURE = 0.7  # the same prompt asked again greedily would only be answered the same

@@ -16,8 +16,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from testing_crew.project.code import source_lines
 from testing_crew.prompt.notes import strip
-from testing_crew.target.code import source_lines
 from trace_logger.records import CodeUnderTest
 
 _FENCE = re.compile(

@@ -7,7 +7,7 @@ import copy
 import re
 from collections.abc import Iterable, Iterator
 
-from testing_crew.target.code import source_lines
+from testing_crew.project.code import source_lines
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Named = (*_Function, ast.ClassDef)

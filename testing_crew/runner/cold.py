@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from testing_crew.project.python import Interpreter, variables
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.inside.around import read_plain
 from testing_crew.runner.inside.launch import USAGE, VARIABLE
@@ -18,7 +19,6 @@ from testing_crew.runner.plan import Limits, Plan, Variation
 from testing_crew.runner.process import run_child
 from testing_crew.runner.scratch import PROBE_PACKAGE, Scratch
 from testing_crew.runner.verdict import Ending
-from testing_crew.target.python import Interpreter, variables
 
 KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT")
 

@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from testing_crew.errors import UserMistake
+from testing_crew.project.code import read_source
+from testing_crew.project.imports import import_places, package_root, project_root
+from testing_crew.project.layout import conftests_above, hides_library, module_file, pytest_settings, top_of, unit_range
+from testing_crew.project.options import NO_OPTIONS, Options, project_options, python_path
+from testing_crew.project.python import Interpreter, inspect_interpreter
 from testing_crew.runner import sandbox as box
-from testing_crew.target.code import read_source
-from testing_crew.target.imports import import_places, package_root, project_root
-from testing_crew.target.options import NO_OPTIONS, Options, project_options, python_path
-from testing_crew.target.project import conftests_above, hides_library, module_file, pytest_settings, top_of, unit_range
-from testing_crew.target.python import Interpreter, inspect_interpreter
 from trace_logger.records import CodeUnderTest
 
 TEST_NAME = "test_generated.py"

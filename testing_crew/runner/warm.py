@@ -17,6 +17,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from testing_crew.project.imports import package_root
+from testing_crew.project.layout import importable
+from testing_crew.project.options import python_path
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import environment, process_limit, start_mark
 from testing_crew.runner.inside.launch import VARIABLE
@@ -26,9 +29,6 @@ from testing_crew.runner.plan import PLAINEST, Limits, Plan, Variation
 from testing_crew.runner.process import kill_marked
 from testing_crew.runner.scratch import Folder, install_probe
 from testing_crew.runner.verdict import Ending, read_report
-from testing_crew.target.imports import package_root
-from testing_crew.target.options import python_path
-from testing_crew.target.project import importable
 
 TESTED_PYTEST = ((8, 0), (9, 2))  # the first and the last whose insides the zygote was tried with
 _START_SECONDS = 120

@@ -19,7 +19,7 @@ from finetune.data.rows import Row
 from finetune.data.sources import Context, Dropped, Source, in_pytests_style
 from finetune.data.sources.kodcode import text
 from testing_crew import prompt
-from testing_crew.target import code as code_under_test
+from testing_crew.project import code as code_under_test
 
 HUB = "kjain14/testgeneval"
 _SOURCE_FOLDERS = ("src", "lib")

@@ -14,8 +14,8 @@ from finetune.data.synthetic.faults import FAULTS
 from finetune.data.synthetic.program import Program
 from finetune.data.synthetic.tables import Table
 from testing_crew import prompt
+from testing_crew.project import code
 from testing_crew.runner import failures
-from testing_crew.target import code
 
 
 @dataclass(frozen=True)

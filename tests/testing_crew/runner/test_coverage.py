@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testing_crew.project.layout import pytest_settings, top_of, unit_range
 from testing_crew.runner.inside.watch.lines import Body
 from testing_crew.runner.run import Runner
-from testing_crew.target.project import pytest_settings, top_of, unit_range
 
 if TYPE_CHECKING:
     from conftest import Project

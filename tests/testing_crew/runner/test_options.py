@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testing_crew.project.options import project_options
+from testing_crew.project.targets import file_whole
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import plan_file, plan_text
 from testing_crew.runner.run import Runner
-from testing_crew.target.options import project_options
-from testing_crew.target.targets import file_whole
 
 if TYPE_CHECKING:
     from conftest import Project

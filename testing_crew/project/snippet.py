@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
-from testing_crew.target import code as code_under_test
-from testing_crew.target.imports import is_name, package_root
+from testing_crew.project import code as code_under_test
+from testing_crew.project.imports import is_name, package_root
 from trace_logger.records import CodeUnderTest
 
 BEGIN = "# ---- code under test, word for word ----"

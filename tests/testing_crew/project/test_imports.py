@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testing_crew.target.imports import import_root, project_root
+from testing_crew.project.imports import import_root, project_root
 
 TOML = "[tool.pytest.ini_options]\npythonpath = [{}]\n"
 

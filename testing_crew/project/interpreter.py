@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
-from testing_crew.target.imports import project_root
-from testing_crew.target.python import probe
+from testing_crew.project.imports import project_root
+from testing_crew.project.python import probe
 
 _PROGRAMS = ("bin/python", "Scripts/python.exe", "python.exe")
 _ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")

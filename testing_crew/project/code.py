@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
-from testing_crew.target.imports import import_root
-from testing_crew.target.python import newer_python
+from testing_crew.project.imports import import_root
+from testing_crew.project.python import newer_python
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from testing_crew.errors import UserMistake
-from testing_crew.target import code
+from testing_crew.project import code
 
 MODULE = '''"""A shop."""
 import re
@@ -85,7 +85,7 @@ def test_helpers_are_left_out_when_there_is_no_room():
 
 
 def test_shown_code_of_every_unit_of_our_own_modules_parses():
-    for file in ("testing_crew/repair/mend.py", "testing_crew/target/code.py", "trace_logger/records.py"):
+    for file in ("testing_crew/repair/mend.py", "testing_crew/project/code.py", "trace_logger/records.py"):
         for unit in code.load_units(code.Path(file), sys.executable):
             ast.parse(unit.shown)
 

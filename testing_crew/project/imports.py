@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from testing_crew.target.options import python_path
-from testing_crew.target.project import pytest_settings
-from testing_crew.target.python import Interpreter, inspect_interpreter
+from testing_crew.project.layout import pytest_settings
+from testing_crew.project.options import python_path
+from testing_crew.project.python import Interpreter, inspect_interpreter
 
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "testing_crew.toml", ".git")
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "site-packages"}

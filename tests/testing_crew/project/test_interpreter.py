@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testing_crew.target.interpreter import interpreter_for
+from testing_crew.project.interpreter import interpreter_for
 
 
 def environment(folder: Path, *, has_pytest: bool = True) -> Path:

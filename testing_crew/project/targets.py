@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testing_crew.target import code as code_under_test
-from testing_crew.target import snippet
-from testing_crew.target.imports import project_root
-from testing_crew.target.interpreter import Python, interpreter_for
+from testing_crew.project import code as code_under_test
+from testing_crew.project import snippet
+from testing_crew.project.imports import project_root
+from testing_crew.project.interpreter import Python, interpreter_for
 from trace_logger.records import CodeUnderTest
 
 

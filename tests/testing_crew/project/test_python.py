@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testing_crew.target.python import variables
+from testing_crew.project.python import variables
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import sys
 import children
 import pytest
 
-from testing_crew.target import snippet
+from testing_crew.project import snippet
 
 SOURCE = "from __future__ import annotations\n\n\ndef test_connection(x):\n    return x + 1\n\n\ndef twice(x):\n    return 2 * x\n"
 TESTS = (
