@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.self_correction import TASKS, load_tasks
 from testing_crew.errors import UserMistake
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.fingerprints import Fingerprints
 
 MBPP_SCORED = range(1, 511)  # the published few-shot and test splits; 511 to 974 may be trained on
 

@@ -9,8 +9,8 @@ from self_improve.packages import must_have
 from testing_crew import config
 from testing_crew.crew import runner_for
 from testing_crew.gate.verifier import GateVerifier
-from trace_logger.curate import Rules, Told, candidates, curate, memory_of, must_be_folder, write
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.curate import Rules, Told, candidates, curate, memory_of, must_be_folder, write
+from trace_logger.curation.fingerprints import Fingerprints
 from trace_logger.store import TraceStore
 
 

@@ -9,7 +9,7 @@ from self_improve.improve import Line
 from self_improve.rounds import current
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
-from trace_logger.curate import Candidate, candidates
+from trace_logger.curation.curate import Candidate, candidates
 from trace_logger.records import Record
 from trace_logger.store import TraceStore
 from trace_logger.workspace import trace_db, workspace

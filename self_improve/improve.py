@@ -34,8 +34,8 @@ from testing_crew.backends.llama import sha256_of
 from testing_crew.backends.ollama import must_answer
 from testing_crew.backends.ref import parse
 from testing_crew.errors import UserMistake
-from trace_logger import curate
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation import curate
+from trace_logger.curation.fingerprints import Fingerprints
 from trace_logger.records import Record
 from trace_logger.store import TraceStore
 

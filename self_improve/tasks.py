@@ -14,8 +14,8 @@ from benchmarks.self_correction import Task, load_tasks
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
 from testing_crew.project.interpreter import interpreter_for
-from trace_logger.chance import drawn
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.chance import drawn
+from trace_logger.curation.fingerprints import Fingerprints
 
 _SKIPPED_FOLDERS = {"tests", "test", "__pycache__", "node_modules", "build", "dist", "site-packages"}
 _TABLES = (".json", ".jsonl", ".ndjson", ".parquet", ".gz")

@@ -24,7 +24,7 @@ from finetune.data.rows import DEV_ONLY, Row, read_jsonl, to_jsonl
 from finetune.data.sources import Context, Source, open_source
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.fingerprints import Fingerprints
 
 
 class DataRecipe(BaseModel):

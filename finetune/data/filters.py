@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, module_of
-from trace_logger.chance import drawn
-from trace_logger.fingerprints import Fingerprints, code_hash, normalised
-from trace_logger.near import Near
+from trace_logger.curation.chance import drawn
+from trace_logger.curation.fingerprints import Fingerprints, code_hash, normalised
+from trace_logger.curation.near import Near
 
 Told = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
 _BATCH = 1000

@@ -123,7 +123,7 @@ def show_status(loaded: LoadedConfig, project: Path, as_json: bool) -> None:
     from self_improve.champion import lineage_of
     from self_improve.rounds import rounds
     from testing_crew.config import history
-    from trace_logger.curate import MADE_BY_MEASURING, candidates
+    from trace_logger.curation.curate import MADE_BY_MEASURING, candidates
     from trace_logger.store import TraceStore
 
     tag = loaded.config.model

@@ -204,7 +204,7 @@ def curate_command(
     A curation that was stopped goes on where it was when it is called again.
     """
     from self_improve.curation import curate_store
-    from trace_logger.curate import DROPPED, MANIFEST, Rules
+    from trace_logger.curation.curate import DROPPED, MANIFEST, Rules
     from trace_logger.errors import TraceStoreError
 
     if (out / MANIFEST).exists() and not force:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from self_improve.cli.check import print_left_out, print_python
-from self_improve.cli.place import Tried, put
-from self_improve.cli.plan import Broken, Planned, plan, target_name
+from self_improve.cli.writing.place import Tried, put
+from self_improve.cli.writing.plan import Broken, Planned, plan, target_name
 from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.gate.hindrances import hindrances
 from testing_crew.gate.reasons import explain, explain_all

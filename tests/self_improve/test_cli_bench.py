@@ -6,7 +6,7 @@ import json
 import pytest
 
 from self_improve.cli.app import main
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.fingerprints import Fingerprints
 
 HUMANEVAL = {
     "task_id": "HumanEval/900",

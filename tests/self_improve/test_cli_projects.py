@@ -8,9 +8,9 @@ import children
 import command_line
 import pytest
 
-from self_improve.cli import place
-from self_improve.cli.place import Tried, put
-from self_improve.cli.plan import plan
+from self_improve.cli.writing import place
+from self_improve.cli.writing.place import Tried, put
+from self_improve.cli.writing.plan import plan
 from testing_crew.errors import UserMistake
 from testing_crew.runner.run import Runner
 

@@ -29,8 +29,8 @@ from testing_crew import config as configuration
 from testing_crew.backends import Sampling
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake
-from trace_logger import curate
-from trace_logger.curate import Candidate
+from trace_logger.curation import curate
+from trace_logger.curation.curate import Candidate
 from trace_logger.errors import NothingLeft
 from trace_logger.records import Attempt, CodeUnderTest, PytestRun
 from trace_logger.store import TraceStore

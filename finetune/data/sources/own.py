@@ -12,8 +12,8 @@ from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, read_jsonl
 from finetune.data.sources import Context, Source, digest_of
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
-from trace_logger.curate import DEV, MADE_BY_MEASURING, MEASURED, TRAIN
-from trace_logger.fingerprints import code_hash
+from trace_logger.curation.curate import DEV, MADE_BY_MEASURING, MEASURED, TRAIN
+from trace_logger.curation.fingerprints import code_hash
 from trace_logger.jsonl import read_pairs
 from trace_logger.pairs import judged_pairs, unit_name
 from trace_logger.records import RepairPair, Trace
@@ -45,7 +45,7 @@ def traces(spec: Spec, context: Context) -> Source:
 
 
 def _curated(place: Path, context: Context) -> Source:
-    """What `trace_logger.curate` left, divided as it is there. A pair teaches the repair, and the file that it ended in."""
+    """What curation left, divided as it is there. A pair teaches the repair, and the file that it ended in."""
     made: list[Row] = []
     first: set[str] = set()
     for name, side in ((TRAIN, TRAIN_ONLY), (DEV, DEV_ONLY)):

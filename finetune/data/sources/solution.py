@@ -7,7 +7,7 @@ from finetune.data.rows import Row
 from finetune.data.sources import Dropped, in_pytests_style
 from testing_crew import prompt
 from testing_crew.project import code as code_under_test
-from trace_logger.fingerprints import code_hash
+from trace_logger.curation.fingerprints import code_hash
 
 MODULE = "solution"
 

@@ -9,7 +9,7 @@ from finetune.data.build import DataRecipe, build
 from finetune.data.rows import module_of
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
-from trace_logger.fingerprints import Fingerprints
+from trace_logger.curation.fingerprints import Fingerprints
 
 from .conftest import kodcode, many
 

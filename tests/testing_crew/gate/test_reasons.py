@@ -50,7 +50,7 @@ def test_every_code_of_the_code_base_has_its_sentence():
             Path(testing_crew.__file__).parent / name
             for name in ("crew.py", "check.py", "repair/loop.py", "repair/job.py")
         ),
-        *Path(self_improve.__file__).parent.glob("cli/[pw]*.py"),
+        *Path(self_improve.__file__).parent.glob("cli/**/[pw]*.py"),
     ]
     given = {code for file in files for code in codes_in(file)}
     assert len(given) > 20

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from self_improve.cli.plan import Planned
+from self_improve.cli.writing.plan import Planned
 from testing_crew.errors import UserMistake
 from testing_crew.project import snippet
 from testing_crew.runner.failures import failure_log

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trace_logger.curate import Candidate, Rules, curate, memory_of, write
+from trace_logger.curation.curate import Candidate, Rules, curate, memory_of, write
 from trace_logger.errors import NothingLeft
 from trace_logger.records import CodeUnderTest, RepairPair, Verified
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from trace_logger.curation.fingerprints import Fingerprints
 from trace_logger.errors import FingerprintError
-from trace_logger.fingerprints import Fingerprints
 
 TASK = '''def running_best(scores: list[int], start: int = 0) -> list[int]:
     """Give for every position of the list the best of all scores that came before it, and the start where none did."""

@@ -17,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trace_logger.chance import drawn
+from trace_logger.curation.chance import drawn
+from trace_logger.curation.fingerprints import Fingerprints, code_hash, normalised
+from trace_logger.curation.near import Near
 from trace_logger.errors import NothingLeft, PairFileError
-from trace_logger.fingerprints import Fingerprints, code_hash, normalised
 from trace_logger.journal import Journal
 from trace_logger.jsonl import export_pairs, replacing
-from trace_logger.near import Near
 from trace_logger.pairs import judged_pairs, unit_name
 from trace_logger.records import CodeUnderTest, Record, RepairPair, Verified, Verifier
 from trace_logger.store import TraceStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trace_logger.fingerprints import GRAM, tokens
+from trace_logger.curation.fingerprints import GRAM, tokens
 
 _PERMUTATIONS = 128
 

@@ -1,0 +1,1 @@
+"""What of the store is worth training on, and what must not be: duplicates, secrets, tasks of benchmarks."""
