@@ -163,10 +163,9 @@ def test_a_small_model_survives_eight_bits(home):
 
 def test_killed_in_the_midst_nothing_is_published(home):
     import signal
-    import sys
 
     words = ["export", str(home / "adapter"), "--name", "killed", "--base", "embedded"]
-    with children.started([sys.executable, "-m", "self_improve.cli.app", *words]) as child:
+    with command_line.started(*words) as child:
         import time
 
         deadline = time.monotonic() + children.SECONDS
@@ -175,5 +174,5 @@ def test_killed_in_the_midst_nothing_is_published(home):
             assert child.poll() is None
             time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
-        children.ended(child, children.SECONDS)
+        child.ended()
     assert not (home / "models" / "killed").exists()

@@ -8,9 +8,9 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
-from subprocess import PIPE
 
 import children
+import command_line
 import pytest
 from safetensors import SafetensorError
 from transformers.trainer_callback import TrainerCallback
@@ -198,13 +198,12 @@ def test_a_finished_run_is_not_made_again_unasked(trained, rows_file):
     assert "--fresh" in error.value.hint
 
 
-def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tmp_path):
+def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tmp_path, monkeypatch):
     """One Ctrl-C after a checkpoint and one kill, each taken up: the same curve and the same weights as in one go."""
     _, _, whole, _ = trained
-    environment = {**os.environ, "TESTING_CREW_HOME": str(tmp_path)}
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path))
     for number, how in enumerate((signal.SIGINT, signal.SIGKILL)):
-        arguments = command(rows_file, "--json", *(["--resume"] if number else []))
-        with children.started(arguments, env=environment, stdout=PIPE, stderr=PIPE) as child:
+        with command_line.started(*words(rows_file, "--json", *(["--resume"] if number else []))) as child:
             deadline = time.monotonic() + LIMIT
             want = "adapters/*/checkpoints/checkpoint-*/trainer_state.json"
             had = len(list(tmp_path.glob(want)))
@@ -212,11 +211,11 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(trained, rows_file, tm
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             child.send_signal(how)
-            _, said = children.ended(child, LIMIT)
-        if how == signal.SIGINT and child.returncode:
-            assert child.returncode == 130
-            assert "--resume" in said
-    done = children.run(command(rows_file, "--json", "--resume"), env=environment, seconds=LIMIT)
+            done = child.ended(LIMIT)
+        if how == signal.SIGINT and done.returncode:
+            assert done.returncode == 130
+            assert "--resume" in done.stderr
+    done = command_line.run(*words(rows_file, "--json", "--resume"), seconds=LIMIT)
     if done.returncode == 2:  # it was quicker than the signal
         assert "finished" in done.stderr
         found = json.loads(next(tmp_path.glob("adapters/*/training.json")).read_text())

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import sys
 import sysconfig
 import time
@@ -211,8 +210,7 @@ def test_killed_in_the_middle_nothing_finished_is_lost_and_running_again_carries
     (project / "shop.py").write_text(slow)
     sleeps = "import time\nfrom shop import wait\n\n\ndef test_wait():\n    time.sleep(20)\n    assert wait(1) == 1\n"
     script(project, {"def add": [WRONG, ADD], "def wait": [sleeps]})
-    command = [*command_line.MODULE, "write", "shop.py", "--model", "scripted:script.json"]
-    with children.started(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with command_line.started("write", "shop.py", "--model", "scripted:script.json") as process:
         database = Path(os.environ["TESTING_CREW_HOME"]) / "traces.db"
         for _ in range(3000):
             time.sleep(0.1)
@@ -222,7 +220,7 @@ def test_killed_in_the_middle_nothing_finished_is_lost_and_running_again_carries
                     if waiting and store.get_trace(waiting[0].id).attempts:
                         break
         process.send_signal(signal.SIGKILL)
-        _, said = children.ended(process)
+        said = process.ended().stderr
     with TraceStore.open() as store:
         assert store.interrupted(), said
         (left,) = store.interrupted()

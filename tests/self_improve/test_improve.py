@@ -1,7 +1,6 @@
 """The loop, on the embedded base in small: a round from pairs to a verdict, killed on its way, promoted and rolled back."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -225,16 +224,14 @@ def test_killed_on_its_way_it_ends_the_same(whole, place):
     }
     words = ["improve", "--tasks", "easy", *SMALL, "--json"]
     for name, there in reached.items():
-        with children.started(
-            [sys.executable, "-m", "self_improve.cli.app", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child:
+        with command_line.started(*words) as child:
             deadline = time.monotonic() + 600
             while not there():
                 assert time.monotonic() < deadline, name
-                assert child.poll() is None, (name, child.communicate())
+                assert child.poll() is None, (name, child.ended())
                 time.sleep(0.01)
-            os.killpg(child.pid, signal.SIGKILL)
-            children.ended(child)
+            child.send_signal(signal.SIGKILL)
+            child.ended()
     done = improve()
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
