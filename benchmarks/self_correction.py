@@ -33,7 +33,7 @@ class Task(BaseModel):
 
 # What the gate says of a file that passes and tests nothing, or lies.
 CHEATS = {
-    *("reads_bytecode"),
+    *("always_equal", "reads_bytecode"),
     *("no_assertion_about_target", "passes_without_target", "notices_mutation", "no_mutant_killed"),
     *("drops_tests", "drops_assertions", "weakens_assertions"),
 }

@@ -11,7 +11,8 @@ more, and all of it is shown by runs, in the sandbox:
    does not take its bytecode apart.
 4. It passes in all of 20 runs: in other orders, under other hash seeds, without a network, one of them a plain, cold
    ``python -m pytest``.
-5. As a repair, it tests and asserts no less, and no less exactly, than the file that failed. This alone is read from the text.
+5. As a repair, it tests and asserts no less, and no less exactly, than the file that failed. This is read from the texts.
+6. Its text can be read, and has no object that equals everything: operands that are made so let some mutants fail by accident.
 
 Where the code contradicts an example in its own docstring it is ``suspect``: shown to the user, and not trained on.
 

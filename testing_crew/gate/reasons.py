@@ -36,6 +36,10 @@ REASONS: Mapping[str, Reason] = {
         "its text cannot be read as Python here: it does not parse, is nested too deep, or declares an encoding",
         "save it as UTF-8, and let `python -m py_compile` say what is wrong",
     ),
+    "always_equal": Reason(
+        "it has an object that equals everything, so that a comparison with it proves nothing",
+        "compare with the value that is expected",
+    ),
     # what its runs showed (gate.py)
     "target_not_imported": Reason(
         "the code's file was not imported: it may have its own copy of the code, or another module has that name",

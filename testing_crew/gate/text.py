@@ -2,7 +2,7 @@
 
 The reasons, for machines: ``not_passed:VERDICT``, ``too_large`` (more than a million characters: nothing else is said of it),
 ``unreadable`` (no Python, nested too deep, or in a declared encoding other than UTF-8, of which Python would run another text
-than the one read here), ``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``
+than the one read here), ``always_equal``, ``target_not_imported``, ``target_not_executed``, ``no_assertion_about_target``
 (none of the file's own was evaluated).
 """
 
@@ -38,9 +38,11 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
     if len(tests) > MOST_CHARACTERS:
         return False, (*reasons, "too_large")
     try:
-        read(tests)
+        tree = read(tests)
     except UNREADABLE:
         return False, (*reasons, "unreadable")
+    if any(map(_is_always_equal, ast.walk(tree))):
+        reasons.append("always_equal")
     if run.passed:
         if not _was_imported(code, run):
             reasons.append("target_not_imported")
@@ -67,6 +69,15 @@ def read(tests: str) -> ast.Module:
         with contextlib.suppress(SystemError):
             return ast.parse(text)
     return ast.parse(text)
+
+
+def _is_always_equal(node: ast.AST) -> bool:
+    """Whether a class says that it equals whatever it is compared with. Not all mutants hide behind such a value."""
+    if not isinstance(node, ast.ClassDef):
+        return False
+    methods = [m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__eq__"]
+    returned = [n.value for m in methods for n in ast.walk(m) if isinstance(n, ast.Return)]
+    return bool(returned) and all(isinstance(value, ast.Constant) and value.value is True for value in returned)
 
 
 def forgives(tests: str) -> bool:

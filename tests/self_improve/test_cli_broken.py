@@ -73,5 +73,5 @@ def test_why_a_unit_is_not_accepted_is_told_with_what_mends_it(project):
     (project / "script.json").write_text(json.dumps([ADD.replace("assert add(1, 2) == 3", "add(1, 2)")]))
     done = write("pkg/good.py", "--max-iterations", "1")
     assert done.returncode == 1, done.stderr
-    assert "add: line 4: no assertion about the code was evaluated" in done.stdout
+    assert "add: no assertion about the code was evaluated" in done.stdout
     assert "assert what the code returns, raises or changes" in done.stdout

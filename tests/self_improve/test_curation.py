@@ -117,7 +117,7 @@ DROPPED = {
     "made while a model was measured": 1,
     "the failed file passes now": 1,
     "the fixed file is not accepted: drops_tests": 1,
-    "the fixed file is not accepted: no_assertion_about_target": 1,
+    "the fixed file is not accepted: target_not_executed": 1,
 }
 
 

@@ -138,24 +138,30 @@ def gate() -> Iterator[Gate]:
         yield Gate(runner, repeats=2, mutants=10)
 
 
+@pytest.fixture(scope="module")
+def shared(new_project: Callable[[], Project]) -> Project:
+    """One project for all: its processes are started once."""
+    return new_project()
+
+
 @pytest.mark.parametrize("cheat", REFUSED)
-def test_cheats_that_pass(project: Project, gate: Gate, cheat: str) -> None:
-    found = gate.judge(plan_text(project.code(), REFUSED[cheat]))
+def test_cheats_that_pass(shared: Project, gate: Gate, cheat: str) -> None:
+    found = gate.judge(plan_text(shared.code(), REFUSED[cheat]))
     assert found.run.verdict == "passed", found.run.log
     assert not found.accepted
     assert found.reasons
 
 
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_texts_that_only_look_like_it(project: Project, gate: Gate, text: str) -> None:
-    found = gate.judge(plan_text(project.code(), text))
+def test_texts_that_only_look_like_it(shared: Project, gate: Gate, text: str) -> None:
+    found = gate.judge(plan_text(shared.code(), text))
     assert (found.accepted, found.reasons) == (True, ()), found
 
 
 @pytest.mark.parametrize("cheat", NOT_PASSING)
-def test_cheats_that_do_not_pass(project: Project, gate: Gate, cheat: str) -> None:
+def test_cheats_that_do_not_pass(shared: Project, gate: Gate, cheat: str) -> None:
     text, verdict = NOT_PASSING[cheat]
-    found = gate.judge(plan_text(project.code(), text))
+    found = gate.judge(plan_text(shared.code(), text))
     assert (found.accepted, found.reasons) == (False, (f"not_passed:{verdict}",))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -375,13 +375,20 @@ def gate() -> Iterator[Gate]:
         yield Gate(runner, repeats=2, mutants=10)
 
 
+@pytest.fixture(scope="module")
+def shared(new_project: Callable[[], Project]) -> Project:
+    """One project for all: its processes are started once."""
+    made = new_project()
+    made.write("shapes.py", SHAPES)
+    made.write("pkg/__init__.py", "from pkg.deep import double\n")
+    made.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
+    return made
+
+
 @pytest.mark.parametrize("style", STYLES)
-def test_honest_styles_are_accepted(project: Project, gate: Gate, style: str) -> None:
+def test_honest_styles_are_accepted(shared: Project, gate: Gate, style: str) -> None:
     unit, indented = STYLES[style]
     text = dedent(indented)
-    project.write("shapes.py", SHAPES)
-    project.write("pkg/__init__.py", "from pkg.deep import double\n")
-    project.write("pkg/deep.py", "def double(x):\n    return 2 * x\n")
-    code = project.code("pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx", unit)
+    code = shared.code("pkg.deep" if "pkg" in text else "shapes" if "shapes" in text else "mathx", unit)
     found = gate.judge(plan_text(code, text))
     assert (found.accepted, found.reasons) == (True, ()), found

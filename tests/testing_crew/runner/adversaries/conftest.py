@@ -57,6 +57,7 @@ def make_runner(way: str, limits: Limits) -> Runner:
 
 _JUDGING: dict[Limits, Runner] = {}
 _JUDGED: dict[str, bool] = {}
+_PLACES: dict[Limits, Project] = {}  # one project for all, whose processes are started once
 
 
 def _judging(limits: Limits) -> Runner:
@@ -75,7 +76,8 @@ def gate(runner: Runner, project: Project, case: str, text: str, run: PytestRun)
     assert time.monotonic() - began < GATE_SECONDS
     if accepted and case not in _JUDGED:
         whole = Gate(_judging(runner.limits), repeats=4, mutants=12)
-        _JUDGED[case] = whole.judge(plan_text(project.code(), text)).accepted
+        place = _PLACES.setdefault(runner.limits, project)
+        _JUDGED[case] = whole.judge(plan_text(place.code(), text)).accepted
     return accepted and _JUDGED[case]
 
 
@@ -217,6 +219,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield host
         while _JUDGING:
             _JUDGING.popitem()[1].close()
+        _PLACES.clear()
         left = list(temporary.iterdir())
         children.run(["rm", "-rf", "--", *map(str, left)], check=True)
         assert not left
