@@ -1,6 +1,6 @@
 r"""What each rule of the gate catches, and what it alone catches, among all files of the tests that pass and must be refused.
 
-    python -m pytest -q -p benchmarks.perf.rules -k "not cold" \
+    python -m pytest -q -p benchmarks.perf.rules -k "not cold and not too_large" \
         tests/testing_crew/gate tests/testing_crew/runner/adversaries tests/testing_crew/test_check.py
 
 Every rule is asked of each file, also where another has refused it already; so some of the tests fail, which says nothing.

@@ -238,10 +238,14 @@ def played(
     new_project: Callable[[], Project],
     pool: ThreadPoolExecutor,
 ) -> Iterator[dict[str, Future[World]]]:
-    """The module's CASES, those that were asked for, played side by side; one runner serves all that have its limits."""
+    """The module's CASES, those that were asked for, played side by side.
+
+    One runner serves all that have its limits, and they share a project: what one does to its process the next would feel.
+    """
     wanted = {i.callspec.params.get("name") for i in request.session.items if i.module is request.module}
     with ExitStack() as stack:
         runners: dict[Limits, Runner] = {}
+        projects: dict[Limits, Project] = {}
         started: dict[str, Future[World]] = {}
         for name, case in request.module.CASES.items():
             if name not in wanted:
@@ -249,9 +253,10 @@ def played(
             limits = Limits(**{**_LIMITS, **case.limits})
             if limits not in runners:
                 runners[limits] = make_runner(way, limits)
+                projects[limits] = new_project()
                 if hasattr(runners[limits], "__enter__"):
                     stack.enter_context(runners[limits])  # type: ignore[arg-type]
-            started[name] = pool.submit(_play, case, way, runners[limits], new_project(), host)
+            started[name] = pool.submit(_play, case, way, runners[limits], projects[limits], host)
         yield started
         for future in started.values():
             future.exception()
