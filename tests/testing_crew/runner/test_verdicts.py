@@ -227,7 +227,8 @@ def test_an_interrupt_leaves_nothing_behind(
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt), Runner(Limits(wall_seconds=60), warm=warm) as runner:
-            runner.run(project.code(), text)
+            ended = runner.run(project.code(), text)
+            pytest.fail(f"it ended by itself: {ended.verdict} {ended.limits_hit}\n{ended.log}")
     finally:
         signal.signal(signal.SIGINT, before)
     assert list(own.iterdir()) == []
