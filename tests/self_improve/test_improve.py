@@ -212,13 +212,14 @@ def test_a_model_of_the_person_s_own_is_not_replaced(whole, tmp_path, monkeypatc
 
 
 def test_killed_on_its_way_it_ends_the_same(whole, place):
-    """Killed after curation, in training, after the export and in the gate: the same manifest, adapter and verdict."""
+    """Killed after curation, in training, after it, after the export and in the gate: the same manifest, adapter and verdict."""
     _, told = whole
     home = place / "home"
     state = home / "rounds" / "0001" / "round.json"
     reached = {
         "curated": lambda: '"curate"' in _text(state),
         "training": lambda: list(home.glob("adapters/*/checkpoints/checkpoint-1/trainer_state.json")),
+        "trained": lambda: '"dev_loss"' in _text(state),
         "exported": lambda: '"export"' in _text(state),
         "gate": lambda: list(home.glob("rounds/0001/gate/*/champion.jsonl")),
     }
@@ -231,7 +232,7 @@ def test_killed_on_its_way_it_ends_the_same(whole, place):
                 assert child.poll() is None, (name, child.ended())
                 time.sleep(0.01)
             child.send_signal(signal.SIGKILL)
-            child.ended()
+            assert child.ended().returncode == -signal.SIGKILL, name
     done = improve()
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)

@@ -40,8 +40,9 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         """Send it a signal; to all of its session where that is SIGKILL."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            (os.killpg if number == signal.SIGKILL else os.kill)(self.pid, number)
+        for send in (os.killpg, os.kill) if number == signal.SIGKILL else (os.kill,):  # at first it has no session yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                send(self.pid, number)
 
     def ended(self, seconds: float = children.SECONDS) -> Any:
         """What it said, and its exit code; the test has failed when it does not end."""
