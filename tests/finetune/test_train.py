@@ -58,7 +58,7 @@ def words(rows_file, *more, stage="a"):
 
 
 def command(rows_file, *more):
-    return [sys.executable, "-m", "self_improve.cli.app", *words(rows_file, *more)]
+    return [*command_line.MODULE, *words(rows_file, *more)]
 
 
 def mistake(capsys, *arguments):

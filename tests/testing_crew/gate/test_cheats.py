@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import pytest
 from testing_crew.gate.gate import Gate
 from testing_crew.gate.text import judge
 from testing_crew.runner.plan import plan_text
-from testing_crew.runner.run import Limits, Runner
+from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest, PytestRun
 
 if TYPE_CHECKING:
@@ -130,12 +130,6 @@ NOT_PASSING = {
     ),
     "nothing": ("from mathx import add\n", "no_tests"),
 }
-
-
-@pytest.fixture(scope="module")
-def gate() -> Iterator[Gate]:
-    with Runner(Limits(wall_seconds=60)) as runner:
-        yield Gate(runner, repeats=2, mutants=10)
 
 
 @pytest.fixture(scope="module")

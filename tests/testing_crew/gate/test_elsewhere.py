@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,6 @@ from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.mutation.fates import read_fate
 from testing_crew.mutation.operators import mutants
 from testing_crew.runner.plan import Variation, plan_file
-from testing_crew.runner.run import Limits, Runner
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -177,12 +176,6 @@ def shop(new_project: Callable[[], Project]) -> Project:
     for path, text in FILES.items():
         made.write(path, text)
     return made
-
-
-@pytest.fixture(scope="module")
-def gate() -> Iterator[Gate]:
-    with Runner(Limits(wall_seconds=60)) as runner:
-        yield Gate(runner, repeats=2, mutants=10)
 
 
 def judged(gate: Gate, shop: Project, name: str, text: str) -> Judgement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ import pytest
 
 from testing_crew.gate.gate import Gate
 from testing_crew.runner.plan import plan_text
-from testing_crew.runner.run import Limits, Runner
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -367,12 +366,6 @@ def floor_traced(x):
 def now():
     return time.time()
 """
-
-
-@pytest.fixture(scope="module")
-def gate() -> Iterator[Gate]:
-    with Runner(Limits(wall_seconds=60)) as runner:
-        yield Gate(runner, repeats=2, mutants=10)
 
 
 @pytest.fixture(scope="module")

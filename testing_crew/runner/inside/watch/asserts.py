@@ -30,13 +30,11 @@ _PURE_CALLS = (
 class Claim:
     """A statement of a test file that can fail the test, and the lines whose execution means that it was evaluated.
 
-    ``kind`` is ``assert``; ``block`` for ``with pytest.raises(...)`` and its like; ``call`` for ``self.assertEqual(...)``,
-    ``assert_allclose(...)`` and its like; ``branch`` for an ``if`` or ``try`` that ends in ``pytest.fail`` or in
-    ``raise AssertionError``.
+    It is an ``assert``; ``with pytest.raises(...)`` and its like; ``self.assertEqual(...)``, ``assert_allclose(...)`` and its
+    like; or an ``if`` or ``try`` that ends in ``pytest.fail`` or in ``raise AssertionError``.
     """
 
     node: ast.stmt
-    kind: str
     first: int
     last: int
 
@@ -71,16 +69,16 @@ def _catches_assertions(node: ast.expr) -> bool:
 def _claim(node: ast.stmt) -> Claim | None:
     end = node.end_lineno or node.lineno
     if isinstance(node, ast.Assert):
-        return Claim(node, "assert", node.lineno, end)
+        return Claim(node, node.lineno, end)
     if isinstance(node, (ast.With, ast.AsyncWith)) and any(_is_check(i.context_expr) for i in node.items):
         header = max(i.context_expr.end_lineno or node.lineno for i in node.items)
-        return Claim(node, "block", node.lineno, header)
+        return Claim(node, node.lineno, header)
     if isinstance(node, ast.Expr) and _is_check(node.value):
-        return Claim(node, "call", node.lineno, end)
+        return Claim(node, node.lineno, end)
     if isinstance(node, ast.If) and any(_fails(s) for s in [*node.body, *node.orelse]):
-        return Claim(node, "branch", node.lineno, node.test.end_lineno or node.lineno)
+        return Claim(node, node.lineno, node.test.end_lineno or node.lineno)
     if isinstance(node, ast.Try) and any(_fails(s) for s in [*node.body, *node.orelse]):
-        return Claim(node, "branch", node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno)
+        return Claim(node, node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno)
     return None
 
 
