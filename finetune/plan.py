@@ -128,10 +128,10 @@ def precision(recipe: Recipe) -> tuple[bool, bool]:
             "4-bit weights need a CUDA device", hint="--set four_bit=auto takes 16 or 32 bits where there is none"
         )
     four_bit = recipe.four_bit == "yes" or (recipe.four_bit == "auto" and cuda)
-    return four_bit, recipe.precision == "bfloat16" or (recipe.precision == "auto" and (cuda or _has_bfloat16()))
+    return four_bit, recipe.precision == "bfloat16" or (recipe.precision == "auto" and (cuda or has_bfloat16()))
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 by itself: a third more tokens a second there, and slower elsewhere."""
     import torch
 

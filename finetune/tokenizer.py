@@ -18,6 +18,7 @@ PRE_TOKENIZER = "starcoder"  # llama.cpp's name for the pattern below
 # Whole strings, none of which can overlap another in a text: HF matches the leftmost first, llama.cpp the longest first.
 FIXED = (
     f"{prompt.TASK}\n\n{prompt.CODE}\n# module: ",
+    "\n# unit: ",
     f"\n\n{prompt.CONSTRAINTS}\n{prompt.CONSTRAINTS_TEXT}\n\n",
     f"{prompt.EXISTING}\n",
     f"{prompt.UNCOVERED}\n",

@@ -38,7 +38,11 @@ from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
 
 LIMITS = Limits(wall_seconds=60, cpu_seconds=60)
-SCORED = {"inflection", "toolz", "boltons", "more-itertools", "python-slugify", "humanize"}
+SCORED = {
+    "inflection", "toolz", "boltons", "more-itertools", "python-slugify", "humanize", "funcy", "webcolors", "parse", "natsort",
+    "pyhumps", "haversine", "roman", "jsonpointer", "semver", "cachetools", "braceexpand", "mergedeep", "python-baseconv",
+    "titlecase", "durationpy",
+}  # fmt: skip
 _PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|Unlicense|Zlib|PSF|0BSD)\b", re.IGNORECASE)
 _COPYLEFT = re.compile(r"GPL|MPL|EPL|EUPL|CDDL", re.IGNORECASE)
 _NOT_CODE = {"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py"}
@@ -78,11 +82,11 @@ def read_sdist(path: Path) -> Package:
     return _package(about, files, hashlib.sha256(data).hexdigest())
 
 
-def read_installed(name: str) -> Package:
-    """The package as it is installed here, where it carries its tests. Raises UserMistake as `read_sdist` does."""
+def read_installed(name: str, site: Path | None = None) -> Package:
+    """The package as it is installed here, or in ``site``. Raises UserMistake as `read_sdist` does."""
     try:
-        found = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
+        found = next(iter(metadata.distributions(name=name, path=[str(site)] if site else sys.path)))
+    except StopIteration:
         raise UserMistake(f"there is no package {name} here", hint=f"pip install {name}") from None
     python = [file for file in found.files or () if file.suffix == ".py" and file.parts[0] != ".."]
     files = {file.as_posix(): file.read_binary() for file in python if Path(str(file.locate())).is_file()}

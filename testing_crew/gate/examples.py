@@ -7,7 +7,6 @@ literal other than the one that is said, a value where an exception is said, an 
 from __future__ import annotations
 
 import ast
-import doctest
 import json
 import re
 from collections.abc import Iterator
@@ -16,28 +15,15 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from testing_crew.gate.text import UNREADABLE
+from testing_crew.project.documented import Said, said_of
 from testing_crew.runner.plan import TEST_NAME, Plan, Variation
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
 
-_EXAMPLE = re.compile(
-    r"^[\s*•-]*`*(?:(?:e\.g\.|i\.e\.|for example|examples?)[,:]?\s*)?`*(?:assert\s+)?([A-Za-z_][\w.]*\(.*)$",
-    re.IGNORECASE,
-)
-_SAYS = re.compile(r"^`*\s*(?:==|->|→|=>|#\s*(?:=>|->|→|==|returns)?|returns)\s*`*(.+?)`*[.;]?$")
-_SAYS_ERROR = re.compile(r"^`*\s*(?:->|→|=>|#)?\s*raises\s+(?:an? )?`*([A-Za-z_][\w.]*)`*[.;]?$")
-# Prose after which an example may not be meant as what the code gives now, or not always.
-_DOUBT = re.compile(
-    r"\b(bugs?|wrong|not|never|incorrect|instead|old|previous\w*|before|until|was|used|version|if|when|unless|with|given)\b",
-    re.IGNORECASE,
-)
 _CLOCK = re.compile(r"\b(?:now|today|utcnow|localtime|time_ns|time)\(\)")
 _OTHER_HASH_SEED = 7
 _RUN = Path(__file__).with_name("run_examples.py")
 _known: WeakKeyDictionary[Runner, dict[CodeUnderTest, tuple[str, ...]]] = WeakKeyDictionary()
-
-Said = tuple[str, str, str, int]
-"""The source of a call, what it is said to print, the exception that it is said to raise, the digits that count (-1: all)."""
 
 
 def contradictions(runner: Runner, plan: Plan) -> tuple[str, ...]:
@@ -82,56 +68,8 @@ def examples(code: CodeUnderTest) -> Iterator[tuple[str, list[Said]]]:
         return
     for node in (tree, *(inner for top in own for inner in ast.walk(top))):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
-            found = list(_said(ast.get_docstring(node) or ""))
+            found = list(said_of(ast.get_docstring(node) or ""))
             if node is tree and head is not None and not any(re.search(rf"\b{head}\b", call) for call, *_ in found):
                 continue
             if any(want or error for _, want, error, _ in found):
                 yield code.module if isinstance(node, ast.Module) else node.name, found
-
-
-def _said(text: str) -> Iterator[Said]:
-    try:
-        parts = doctest.DocTestParser().parse(text)
-    except ValueError:
-        return
-    plain: dict[str, list[Said]] = {}
-    for part in parts:
-        if not isinstance(part, str):
-            if not part.options:
-                raised = (part.exc_msg or "").partition(":")[0].strip()
-                yield part.source, part.want, raised, -1
-            continue
-        for said in _plain_examples(part):
-            plain.setdefault(said[0], []).append(said)
-    yield from (every[0] for every in plain.values() if len(set(every)) == 1)  # not where they disagree
-
-
-def _plain_examples(text: str) -> Iterator[Said]:
-    doubtful = False
-    for line in text.splitlines():
-        matched = _EXAMPLE.match(line)
-        if matched is None:
-            doubtful = bool(_DOUBT.search(line)) if line.strip() else doubtful
-        elif not doubtful:
-            yield from _plain_example(matched.group(1).strip())
-
-
-def _plain_example(text: str) -> Iterator[Said]:
-    """``add(1, 2) -> 3`` and its like."""
-    for end in [i + 1 for i, character in enumerate(text) if character == ")"]:
-        error, value = _SAYS_ERROR.match(text[end:]), _SAYS.match(text[end:])
-        try:
-            call = ast.unparse(ast.parse(text[:end], mode="eval"))
-            if error:
-                yield call, "", error.group(1), -1
-            elif value:
-                said = ast.parse(value.group(1), mode="eval").body
-                if isinstance(said, ast.Tuple) and not value.group(1).startswith("("):
-                    return  # "returns 1, 2" may be an enumeration
-                # Written by hand, so its last digit may be rounded or cut off.
-                digits = [len(d) for d in re.findall(r"\.(\d+)", value.group(1))]
-                yield call, value.group(1), "", min(digits, default=-1)
-        except UNREADABLE:
-            continue
-        if error or value:
-            return

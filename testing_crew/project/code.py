@@ -16,6 +16,7 @@ from testing_crew.project.python import newer_python
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
+UNIT_LINE = "# unit: "
 SHOWN_CHARS = 6000  # room for a unit with its helpers; a unit that is longer by itself is shown whole
 _ENCODING_LINE = re.compile(r"\A((?:[ \t\f]*(?:#.*)?\n)??[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+", re.ASCII)  # PEP 263
 
@@ -169,7 +170,7 @@ def _tree(source: str) -> ast.Module:
 
 
 def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CHARS) -> str:
-    """What a model is shown of ``source``: the module's name, then the unit with the imports, constants and helpers it uses.
+    """What a model is shown of ``source``: the module's name and the unit's, then the unit with what it uses of the module.
 
     Helpers are left out, the furthest first, where the whole would exceed ``max_chars`` characters. With no unit, the
     whole source is shown.
@@ -177,6 +178,7 @@ def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CH
     header = f"{MODULE_LINE}{module}\n"
     if unit is None:
         return header + source.strip() + "\n"
+    header += f"{UNIT_LINE}{unit}\n"
     lines = source_lines(source)
     statements = _statements(_tree(source).body)
     by_name: dict[str, ast.stmt] = {}

@@ -3,17 +3,19 @@
 A prompt is a list of sections. The last header, ``### Tests:``, marks where the answer begins: a raw model needs a place
 where the log ends and its own text starts, and a chat model reads it as well as we do.
 
-Version 2 notes beside each failing row or assertion of the failed file what the code answered (``notes.annotate``). The version
-belongs to the model: one that was trained on version 1 goes on getting that.
+Version 2 notes beside each failing row or assertion of the failed file what the code answered (``notes.annotate``). Version 3
+says in a line of its own which function or class the tests are to be for. The version belongs to the model: one that was trained
+on version 1 goes on getting that.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from testing_crew.prompt.notes import annotate
 
-PROMPT_VERSION = 2
+PROMPT_VERSION = 3
 
 TASK = "### Task: Write pytest tests"
 CODE = "### Code Under Test:"
@@ -25,17 +27,19 @@ UNNOTICED = "### Not noticed:"
 FAILED = "### Failed tests:"
 LOG = "### Failure log:"
 ANSWER = "### Tests:"
+_UNIT = re.compile(r"\A(# module: .*\n)# unit: .*\n")  # as `project.code.render` writes them
 
 
-def _render(code: str, *sections: tuple[str, str]) -> str:
-    parts = [TASK, f"{CODE}\n{code.strip()}", f"{CONSTRAINTS}\n{CONSTRAINTS_TEXT}"]
+def _render(version: int, code: str, *sections: tuple[str, str]) -> str:
+    shown = code if version >= 3 else _UNIT.sub(r"\1", code, count=1)
+    parts = [TASK, f"{CODE}\n{shown.strip()}", f"{CONSTRAINTS}\n{CONSTRAINTS_TEXT}"]
     parts += [f"{header}\n{text.strip()}" for header, text in sections]
     return "\n\n".join([*parts, ANSWER]) + "\n"
 
 
-def generate(code: str) -> str:
+def generate(code: str, version: int = PROMPT_VERSION) -> str:
     """Ask for a first test file for ``code``."""
-    return _render(code)
+    return _render(version, code)
 
 
 def noted(failed_tests: str, failure_log: str, version: int = PROMPT_VERSION) -> str:
@@ -45,10 +49,12 @@ def noted(failed_tests: str, failure_log: str, version: int = PROMPT_VERSION) ->
 
 def repair(code: str, failed_tests: str, failure_log: str, version: int = PROMPT_VERSION) -> str:
     """Ask for ``failed_tests`` again, mended; ``failure_log`` has one line per failing test."""
-    return _render(code, (FAILED, noted(failed_tests, failure_log, version)), (LOG, failure_log))
+    return _render(version, code, (FAILED, noted(failed_tests, failure_log, version)), (LOG, failure_log))
 
 
-def complete(code: str, existing_tests: str, uncovered: str, aims: Sequence[str] = ()) -> str:
+def complete(
+    code: str, existing_tests: str, uncovered: str, aims: Sequence[str] = (), version: int = PROMPT_VERSION
+) -> str:
     """Ask for further tests beside ``existing_tests`` that reach the ``uncovered`` lines and notice what ``aims`` says."""
     more = [(UNNOTICED, "\n".join(aims))] if aims else []
-    return _render(code, (EXISTING, existing_tests), (UNCOVERED, uncovered), *more)
+    return _render(version, code, (EXISTING, existing_tests), (UNCOVERED, uncovered), *more)

@@ -112,13 +112,14 @@ class RepairLoop:
     def _next(self, shown: str) -> tuple[AttemptKind, str, Sampling]:
         base = self.best  # a round that made things worse is not built upon
         kind: AttemptKind
+        version = self.writer.prompt_version
         if base is None or base.run.verdict == "no_tests":
-            kind, asked = "generate", prompt.generate(shown)
+            kind, asked = "generate", prompt.generate(shown, version)
         elif base.accepted:
             aims = hints(self.code, base.run, base.mutants)
-            kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run), aims)
+            kind, asked = "complete", prompt.complete(shown, base.tests, uncovered(self.code, base.run), aims, version)
         else:
-            kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log, self.writer.prompt_version)
+            kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log, version)
         again = sum(a.prompt == asked for a in self.attempts)
         if not again:
             return kind, asked, self.sampling
@@ -168,5 +169,6 @@ def _shorter(code: CodeUnderTest) -> list[str]:
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node):
                 node.body = node.body[1:] or [ast.Pass()]
-        forms.append(f"{code_under_test.MODULE_LINE}{code.module}\n{ast.unparse(tree)}\n")
+        head = f"{code_under_test.MODULE_LINE}{code.module}\n{code_under_test.UNIT_LINE}{code.unit}\n"
+        forms.append(f"{head}{ast.unparse(tree)}\n")
     return list(dict.fromkeys(forms))

@@ -12,7 +12,8 @@ import torch
 from pydantic import ValidationError
 
 from finetune import pretrain
-from finetune.data.packed import PretrainConfig, Rows, prepare, read_config
+from finetune.data.packed import PretrainConfig, Rows, _marks, prepare, read_config
+from testing_crew import prompt
 from testing_crew.errors import UserMistake
 
 SMALL = PretrainConfig(
@@ -48,9 +49,24 @@ def test_loss_weights_are_on_the_answer(prepared):
     rows = Rows(prepared / "data" / "train.npz", SMALL)
     ids, weights = rows.batch(rows.plan(0)[0])
     assert ids.shape == weights.shape
-    assert {round(w, 4) for w in weights.unique().tolist()} <= {0.0, SMALL.prompt_weight, 1.0}
-    row = rows.plan(0)[0][0]
-    assert int((weights[0] == 1.0).sum()) == int(rows.lengths[row] - rows.prompts[row])
+    allowed = {0.0, SMALL.prompt_weight, SMALL.unchanged_weight, 1.0}
+    assert {round(w, 4) for w in weights.unique().tolist()} <= allowed
+    _, answers = rows.batch(rows.plan(0)[0], answers_only=True)
+    assert ((answers > 0) == (weights > SMALL.prompt_weight + 1e-6)).all()
+
+
+def test_of_a_repair_the_lines_that_change_weigh_most():
+    failed = 'import pytest\n\n\n@pytest.mark.parametrize("x, expected", [\n    (1, 2),\n    (2, 9),\n])\n'
+    asked = prompt.repair("# module: m\n# unit: f\ndef f(x): ...", failed, "test_f(2, 9): got 4, expected 9")
+    mended = failed.replace("(2, 9)", "(2, 4)")
+    places = [(i, i + 1) for i in range(len(mended))]  # a token for each character
+    changed = "".join(c for c, mark in zip(mended, _marks(asked, mended, places), strict=True) if mark == 2)
+    assert changed == "    (2, 4),\n"
+
+
+def test_a_first_file_weighs_the_same_all_over():
+    asked = prompt.generate("# module: m\n# unit: f\ndef f(x): ...")
+    assert set(_marks(asked, "import pytest\n", [(0, 6), (6, 14)])) == {2}
 
 
 def test_every_row_is_in_one_epoch_once(prepared):

@@ -74,7 +74,7 @@ def test_fails_repairs_and_keeps_the_trace(project):
         (pair,) = store.pairs()
         assert store.get_trace(last["trace_id"]).accepted
     assert pair.row() == {
-        "code": "# module: prices\n" + CODE,
+        "code": "# module: prices\n# unit: add\n" + CODE,
         "failed_test": WRONG,
         "failure_log": "test_add(1, 2, 4): got 3, expected 4",
         "fixed_test": RIGHT,
@@ -84,7 +84,7 @@ def test_fails_repairs_and_keeps_the_trace(project):
 def test_what_reaches_the_backend_is_the_template_and_nothing_else(project):
     agent = crew([WRONG, RIGHT])
     list(agent.run(CODE, str(project / "prices.py")))
-    shown = "# module: prices\n" + CODE
+    shown = "# module: prices\n# unit: add\n" + CODE
     assert agent.backend.prompts == [
         prompt.generate(shown),
         prompt.repair(shown, WRONG, "test_add(1, 2, 4): got 3, expected 4"),

@@ -55,7 +55,11 @@ def _curated(place: Path, context: Context) -> Source:
             made.append(repair)
             if row.group not in first:
                 first.add(row.group)
-                asked = {"id": f"{repair.id}/first", "kind": "generate", "prompt": prompt.generate(pair.code)}
+                asked = {
+                    "id": f"{repair.id}/first",
+                    "kind": "generate",
+                    "prompt": prompt.generate(pair.code, context.prompt_version),
+                }
                 made.append(repair.model_copy(update=asked))
     return Source("traces", str(place), len(made), digest_of(made), iter(made))
 
@@ -77,10 +81,10 @@ def _of_store(place: Path, context: Context) -> Iterator[Row]:
                     context.drop("contradicts an example of the docstring")
                 else:
                     yield _repair(f"traces/{trace.id}/{pair.unit}/{number}", pair, context)
-            yield from _first_files(trace)
+            yield from _first_files(trace, context)
 
 
-def _first_files(trace: Trace) -> Iterator[Row]:
+def _first_files(trace: Trace, context: Context) -> Iterator[Row]:
     shown = {unit_name(code): code.shown for code in trace.units}
     for attempt in trace.attempts:
         if attempt.kind == "generate" and attempt.accepted and not attempt.suspects:
@@ -89,7 +93,7 @@ def _first_files(trace: Trace) -> Iterator[Row]:
                 source="traces",
                 kind="generate",
                 group=code_hash(shown[attempt.unit]),
-                prompt=prompt.generate(shown[attempt.unit]),
+                prompt=prompt.generate(shown[attempt.unit], context.prompt_version),
                 completion=attempt.tests,
             )
 

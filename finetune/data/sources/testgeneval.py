@@ -67,13 +67,13 @@ def _rows(records: Iterator[dict[str, Any]], context: Context, units_only: bool)
             context.drop(why)
             continue
         licence, group = text(record["licence"]), f"{record['repo'] or ''}:{module}"
-        whole = prompt.generate(code_under_test.render(code, module, None))
+        whole = prompt.generate(code_under_test.render(code, module, None), context.prompt_version)
         shared: dict[str, Any] = {"source": "testgeneval", "kind": "generate", "group": group, "licence": licence}
         if not units_only and context.fits(whole, prepared):
             yield Row(id=key, prompt=whole, completion=prepared, **shared)
             continue
         for unit, names in by_unit(code, prepared, module).items():
-            asked = prompt.generate(code_under_test.render(code, module, unit))
+            asked = prompt.generate(code_under_test.render(code, module, unit), context.prompt_version)
             found = _that_fit(prepared, names, asked, context) if context.fits(asked, "") else None
             if found is None:
                 context.drop("a unit that is longer than the window with one test")

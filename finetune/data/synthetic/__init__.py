@@ -30,7 +30,7 @@ def _examples(rng: random.Random, program: Program, canonical: float, version: i
         steps = classes.observe(rng, program)
         if steps:
             if rng.random() < 0.5:
-                yield classes.generate(program, steps)
+                yield classes.generate(program, steps, version)
             else:
                 made = classes.repair(rng, program, steps, version)
                 if made:
@@ -41,9 +41,9 @@ def _examples(rng: random.Random, program: Program, canonical: float, version: i
         return
     pick = rng.random()
     if pick < 0.4:
-        yield examples.generate(table)
+        yield examples.generate(table, version)
     elif pick < 0.44:
-        more = examples.complete(rng, table)
+        more = examples.complete(rng, table, version)
         if more:
             yield more
     else:

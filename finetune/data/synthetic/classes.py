@@ -14,6 +14,7 @@ from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
 from finetune.data.synthetic.tables import is_builtin
 from testing_crew import prompt
 from testing_crew.runner import failures
+from testing_crew.snapshot.kinds import CANONICAL
 from trace_logger.records import CaseResult
 
 
@@ -40,9 +41,7 @@ class Step:
 
 def _arguments(parameters: tuple[Parameter, ...], index: int) -> tuple[Any, ...]:
     needed = [p for p in parameters if not p.has_default or index % 2]
-    return tuple(
-        values.CANONICAL[p.kind][(index + 2 + j) % len(values.CANONICAL[p.kind])] for j, p in enumerate(needed)
-    )
+    return tuple(CANONICAL[p.kind][(index + 2 + j) % len(CANONICAL[p.kind])] for j, p in enumerate(needed))
 
 
 def _call(name: str, args: tuple[Any, ...]) -> str:
@@ -93,9 +92,9 @@ def text(program: Program, steps: list[Step]) -> str:
     return "\n\n".join([f"import pytest\nfrom {program.module} import {program.unit}\n", *(s.text() for s in steps)])
 
 
-def generate(program: Program, steps: list[Step]) -> Example:
+def generate(program: Program, steps: list[Step], version: int = prompt.PROMPT_VERSION) -> Example:
     """Class → first test file."""
-    return Example("generate/class", prompt.generate(shown(program)), text(program, steps))
+    return Example("generate/class", prompt.generate(shown(program), version), text(program, steps))
 
 
 def repair(

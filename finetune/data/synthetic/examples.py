@@ -32,9 +32,9 @@ def shown(program: Program) -> str:
     return code.render(program.source, program.module, program.unit)
 
 
-def generate(table: Table) -> Example:
+def generate(table: Table, version: int = prompt.PROMPT_VERSION) -> Example:
     """Code → first test file."""
-    return Example("generate", prompt.generate(shown(table.program)), table.text())
+    return Example("generate", prompt.generate(shown(table.program), version), table.text())
 
 
 def repair(rng: random.Random, table: Table, version: int = prompt.PROMPT_VERSION) -> Example | None:
@@ -52,7 +52,7 @@ def repair(rng: random.Random, table: Table, version: int = prompt.PROMPT_VERSIO
     return Example(f"repair/{fault}{'/made_up' if made_up else ''}", asked, broken.fixed.text())
 
 
-def complete(rng: random.Random, table: Table) -> Example | None:
+def complete(rng: random.Random, table: Table, version: int = prompt.PROMPT_VERSION) -> Example | None:
     """A file that misses rows → the rows that are missing, under a test of their own."""
     if len(table.returned) < 4 or table.raised:
         return None
@@ -66,7 +66,7 @@ def complete(rng: random.Random, table: Table) -> Example | None:
     ]
     if not body:
         return None
-    asked = prompt.complete(shown(table.program), have.text(), rng.choice(body))
+    asked = prompt.complete(shown(table.program), have.text(), rng.choice(body), version=version)
     return Example(
         "complete",
         asked,

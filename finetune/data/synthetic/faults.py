@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from finetune.data.synthetic import values
-from finetune.data.synthetic.tables import LONGEST_VALUE, Row, Table, row_text
+from finetune.data.synthetic.tables import LONGEST_VALUE, Row, Table, row_shown
 from testing_crew.runner import failures
 from trace_logger.records import CaseResult
 
@@ -27,7 +27,7 @@ def _got(table: Table, row: Row, expected: Any, actual: Any) -> str:
             node="",
             function=f"test_{table.program.unit}",
             outcome="failed",
-            row=row_text((*row.args, expected)),
+            row=row_shown((*row.args, expected)),
             exception="AssertionError",
             actual=values.literal(actual),
             expected=values.literal(expected),
@@ -37,9 +37,13 @@ def _got(table: Table, row: Row, expected: Any, actual: Any) -> str:
 
 def _raised(function: str, row: tuple[Any, ...], exception: str, message: str) -> str:
     case = CaseResult(
-        node="", function=function, outcome="failed", row=row_text(row), exception=exception, message=message
+        node="", function=function, outcome="failed", row=row_shown(row), exception=exception, message=message
     )
     return failures.failure_line(case)
+
+
+def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(a for a in arguments if not hasattr(a, "shown"))
 
 
 def _break_values(rng: random.Random, table: Table, made_up: bool) -> Broken | None:
@@ -55,7 +59,7 @@ def _break_values(rng: random.Random, table: Table, made_up: bool) -> Broken | N
             fixed.append(row)
             continue
         actual = values.unrelated(rng, row.value) if made_up else row.value
-        guess = values.wrong(rng, actual, row.args, others)
+        guess = values.wrong(rng, actual, _plain(row.args), others)
         if guess == actual or (guess != guess) or len(values.literal(guess)) > LONGEST_VALUE:
             failed.append(replace(row, value=actual))
         else:
@@ -112,7 +116,7 @@ def _break_raises_in_table(rng: random.Random, table: Table, made_up: bool) -> B
         if real is not None:
             log.append(_raised(f"test_{table.program.unit}", (*row.args, row.value), str(real.raises), real.message))
         elif rng.random() < 0.2:
-            guess = values.wrong(rng, row.value, row.args, guesses)
+            guess = values.wrong(rng, row.value, _plain(row.args), guesses)
             if guess != row.value and len(values.literal(guess)) <= LONGEST_VALUE:
                 log.append(_got(table, row, guess, row.value))
                 row = replace(row, value=guess)
@@ -139,7 +143,7 @@ def _break_no_raise(rng: random.Random, table: Table, made_up: bool) -> Broken |
         node="",
         function=failed.raising_test(failed.raised[-1]),
         outcome="failed",
-        row=row_text(row.args),
+        row=row_shown(row.args),
         exception="Failed",
         message=f"DID NOT RAISE <class '{name}'>",
     )
@@ -197,7 +201,7 @@ def _break_lazy(rng: random.Random, table: Table, made_up: bool) -> Broken | Non
             node="",
             function=f"test_{table.program.unit}",
             outcome="failed",
-            row=row_text((*r.args, r.value)),
+            row=row_shown((*r.args, r.value)),
             exception="AssertionError",
             actual=f"<generator object {table.program.unit} at 0x7f0000000000>",
             expected=values.literal(r.value),

@@ -37,13 +37,19 @@ class Table:
     wrap: str = ""
     arity: int | None = None
     imported: str | None = None
+    star: str = ""  # the column that holds all further positional arguments
+    beside: tuple[str, ...] = ()  # what else the file imports: exceptions of the module's own
+
+    def over(self, program: Program) -> Table:
+        """The same tests of the same unit, of which something else is shown."""
+        return replace(self, program=program)
 
     def text(self) -> str:
         """The file."""
         unit, module = self.program.unit, self.program.module
-        out = [f"import pytest\nfrom {module} import {self.imported or unit}\n"]
+        out = [f"import pytest\nfrom {module} import {', '.join((self.imported or unit, *self.beside))}\n"]
         names = self.names if self.arity is None else self.names[: self.arity]
-        call = f"{unit}({', '.join(f'{n}={n}' if n in self.keyword else n for n in names)})"
+        call = f"{unit}({', '.join(self._argument(name) for name in names)})"
         call = f"{self.wrap}({call})" if self.wrap else call
         if self.returned:
             rows = [(*r.args[: len(names)], r.value) for r in self.returned]
@@ -54,6 +60,11 @@ class Table:
             body = [f"with pytest.raises({name}):", f"    {call}"]
             out.append(_test(f"test_{unit}_raises{'' if i == 0 else f'_{i + 1}'}", list(names), rows, body))
         return "\n\n".join(out)
+
+    def _argument(self, name: str) -> str:
+        if name == self.star:
+            return f"*{name}"
+        return f"{name}={name}" if name in self.keyword else name
 
     def raising_test(self, row: Row) -> str:
         """The name of the test function that a raising row stands in."""
@@ -73,6 +84,11 @@ def _test(name: str, names: list[str], rows: list[tuple[Any, ...]], body: list[s
 def row_text(row: tuple[Any, ...]) -> str:
     """The row as it is written in a parametrize list of several names."""
     return "(" + ", ".join(map(values.literal, row)) + ")"
+
+
+def row_shown(row: tuple[Any, ...]) -> str:
+    """The row as a log shows it: what is no literal by its repr."""
+    return "(" + ", ".join(getattr(value, "shown", None) or values.literal(value) for value in row) + ")"
 
 
 def call(function: Any, args: tuple[Any, ...], parameters: tuple[Parameter, ...]) -> Row | None:

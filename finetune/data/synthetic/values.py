@@ -5,32 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-CANONICAL: dict[str, tuple[Any, ...]] = {
-    "int": (0, 1, 2, 5, -1, 10, 7, 100),
-    "float": (0.0, 1.0, 2.5, -1.5, 10.0, 0.1),
-    "bool": (True, False),
-    "str": ("", "a", "hello", "Hello World", "abc123", "  x y  ", "A-b_c"),
-    "list[int]": ([], [1], [1, 2, 3], [3, 1, 2], [-1, 0, 1], [2, 2, 5, 5]),
-    "list[str]": ([], ["a"], ["a", "b", "c"], ["b", "a", "b"], ["Hello", "world"], ["x", "", "yy"]),
-    "list[float]": ([], [1.0], [1.0, 2.0, 3.0], [0.5, -0.5], [2.5, 2.5]),
-    "list[list[int]]": ([], [[1]], [[1, 2], [3, 4]], [[], [1, 2]], [[1, 2, 3], [4, 5, 6]]),
-    "list[tuple[str, int]]": ([], [("a", 1)], [("a", 1), ("b", 2)], [("b", 3), ("a", 1), ("b", 5)]),
-    "tuple[int, int]": ((0, 0), (1, 2), (3, 1), (-1, 4)),
-    "set[int]": (set(), {1}, {1, 2, 3}, {2, 5}),
-    "dict[str, int]": ({}, {"a": 1}, {"a": 1, "b": 2}, {"x": 0, "y": -1, "z": 5}, {"b": 2, "a": 2}),
-    "dict[str, str]": ({}, {"a": "x"}, {"a": "x", "b": "y"}, {"k": "", "name": "Bob"}),
-    # text with a format: what an ordinary string would never reach
-    "csv": ("", "a", "a,b,c", "1,2,3", " x , y ", "a,,b"),
-    "pairs": ("", "a=1", "a=1;b=2", "x", "k=v=w", "a=1;a=2"),
-    "path": ("", "a.txt", "dir/file.py", "/a/b/c", "name", "archive.tar.gz"),
-    "version": ("1.0", "1.2.3", "2", "0.0.1", "1.x", "10.20.30"),
-    "date": ("2024-01-15", "2023-12-31", "2024-02-29", "2024-13-01", "bad"),
-    "time": ("00:00", "12:30", "23:59", "7:05", "24:00", "noon"),
-    "email": ("a@b.com", "user@example.org", "bad", "@x.com", "a@b", ""),
-    "number": ("0", "12", "-3", "4.5", "abc", ""),
-}
-# what the annotation says for the formats above
-ANNOTATION = {k: "str" for k in ("csv", "pairs", "path", "version", "date", "time", "email", "number")}
+from testing_crew.snapshot.kinds import CANONICAL, FORMATS
+
+# what the annotation says for text with a format
+ANNOTATION = dict.fromkeys(FORMATS, "str")
 
 
 def rows(kinds: list[str], count: int, rng: random.Random | None = None) -> list[tuple[Any, ...]]:

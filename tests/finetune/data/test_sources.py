@@ -20,7 +20,7 @@ def dropped(data):
 def test_a_kodcode_row_is_what_the_agent_would_ask(built, jsonl):
     (row,) = built(f"kodcode:{jsonl([kodcode('add')])}").train
     assert row.id == "kodcode/Algorithm_add_C"
-    assert row.prompt == prompt.generate("# module: solution\ndef add(a, b):\n    return a + b\n")
+    assert row.prompt == prompt.generate("# module: solution\n# unit: add\ndef add(a, b):\n    return a + b\n")
     assert row.completion == "from solution import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
     assert row.licence
 

@@ -127,7 +127,9 @@ def test_a_pair_that_fits_is_one_row_without_tests_that_cannot_run_alone(built, 
 def test_cut_to_units_each_is_shown_alone_with_its_own_tests_and_passes(built, jsonl):
     rows = {r.id.split("#")[1]: r for r in built(f"testgeneval:{jsonl([row()])}?units=only", verify=True).train}
     assert set(rows) == {"with_tax", "total", "Till"}
-    assert rows["total"].prompt == prompt.generate("# module: shop.till\ndef total(prices):\n    return sum(prices)\n")
+    assert rows["total"].prompt == prompt.generate(
+        "# module: shop.till\n# unit: total\ndef total(prices):\n    return sum(prices)\n"
+    )
     assert rows["total"].completion == (
         "import math\nimport pytest\nfrom shop.till import total\n\nLISTS = [[], [1, 2]]\n\n\n"
         "class TestTotal:\n    prices = [1, 2]\n\n    def test_sum(self):\n        assert total(self.prices) == 3\n\n\n"

@@ -79,7 +79,7 @@ def test_a_dead_server_or_a_wrong_address_costs_no_time(monkeypatch):
     listed()
     monkeypatch.setenv("OLLAMA_HOST", "ftp://x")
     monkeypatch.setenv("OPENAI_BASE_URL", "x")
-    assert set(listed(ModelConfig())) == {"embedded", "smollm2"}
+    assert set(listed(ModelConfig())) == {"embedded", "smollm2", "snapshot"}
     assert time.monotonic() - began < 30
 
 

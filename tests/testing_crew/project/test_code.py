@@ -53,7 +53,7 @@ def test_private_ones_count_where_nothing_is_public():
 
 def test_a_unit_is_shown_with_what_it_uses_and_nothing_else():
     shown = code.render(MODULE, "shop", "price")
-    assert shown.startswith("# module: shop\nfrom math import floor\n")
+    assert shown.startswith("# module: shop\n# unit: price\nfrom math import floor\n")
     assert "LIMIT = 3" in shown
     assert "def _helper" in shown
     for absent in ("UNUSED", "ceil", "Cart", "import re"):

@@ -1,0 +1,114 @@
+"""The agent on real code: how many functions and classes get an accepted file, in how long.
+
+    python -m benchmarks.perf.write --model embedded --model snapshot --units 80 FILE_OR_FOLDER…
+
+Units are drawn evenly from the modules by a fixed seed, the same for every model; traces are off. ``accepted@1`` is the first
+greedy file alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from testing_crew.config import Config
+from testing_crew.crew import TestingCrew
+from testing_crew.errors import UserMistake
+from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.targets import Target, file_target
+from testing_crew.repair.loop import RepairLoop
+
+
+def targets(paths: Sequence[Path], units: int, seed: int) -> list[Target]:
+    """``units`` units of the modules in ``paths``, evenly drawn; a target holds those of one module."""
+    found: list[Target] = []
+    for path in paths:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            try:
+                found.append(file_target(file, interpreter_for(None, file)))
+            except UserMistake:
+                continue
+    rng = random.Random(seed)
+    order = [list(rng.sample(range(len(t.units)), len(t.units))) for t in found]
+    chosen: list[list[int]] = [[] for _ in found]
+    while sum(map(len, chosen)) < units and any(order):
+        for mine, left in zip(chosen, order, strict=True):
+            if left and sum(map(len, chosen)) < units:
+                mine.append(left.pop())
+    return [
+        Target(t.name, t.project, tuple(t.units[i] for i in sorted(mine)), t.python, t.files)
+        for t, mine in zip(found, chosen, strict=True)
+        if mine
+    ]
+
+
+def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -> dict[str, Any]:
+    """What ``model`` makes of the targets."""
+    loops: list[RepairLoop] = []
+    began = time.monotonic()
+    crew = TestingCrew(model, rounds, traces=False, config=config)
+    with crew.runner:
+        opened = time.monotonic() - began
+        for target in wanted:
+            job = crew.job(target, crew.recorder("benchmark"))
+            for _ in crew.events(job):
+                pass
+            loops += job.loops
+    crew.backend.close()
+    seconds = time.monotonic() - began - opened
+    attempts = [a for loop in loops for a in loop.attempts]
+    best = [loop.best for loop in loops]
+    whys = Counter(_why(loop) for loop in loops if not (loop.best and loop.best.accepted))
+    tried = [a.mutants for a in best if a is not None and a.accepted and a.mutants]
+    return {
+        "model": model,
+        "units": len(loops),
+        "passed@1": sum(bool(loop.attempts) and loop.attempts[0].run.passed for loop in loops),
+        "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
+        "passed": sum(a is not None and a.run.passed for a in best),
+        "accepted": sum(a is not None and a.accepted for a in best),
+        "parses": round(sum(map(_parses, (a.completion for a in attempts))) / max(1, len(attempts)), 3),
+        "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.tried - m.equivalent for m in tried)), 3),
+        "seconds_a_unit": round(seconds / max(1, len(loops)), 2),
+        "why_not": dict(whys.most_common(10)),
+    }
+
+
+def _why(loop: RepairLoop) -> str:
+    if loop.best is None:
+        return loop.gave_up.partition(":")[0] or "nothing"
+    if not loop.best.run.passed:
+        return loop.best.run.verdict
+    return (loop.best.reasons or ("?",))[0].partition(":")[0]
+
+
+def _parses(text: str) -> bool:
+    try:
+        return bool(ast.parse(text).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command in this module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--model", action="append", required=True)
+    parser.add_argument("--units", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(argv)
+    wanted = targets(chosen.paths, chosen.units, chosen.seed)
+    for model in chosen.model:
+        print(json.dumps(measure(model, wanted, chosen.rounds, Config())), flush=True)
+
+
+if __name__ == "__main__":
+    main()
