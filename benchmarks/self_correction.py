@@ -129,11 +129,14 @@ def evaluate(
                         recorder.finish(event["success"], None)
                     if event["type"] != "iteration_complete":
                         continue
+                    # ``@1`` is the first answer alone: one that was drawn beside it counts as a later round's.
                     best = [loop.best for loop in job.loops]
+                    drawn = any(b is not None and b.candidate for b in best)
+                    counted = max(event["iteration"], 2) if drawn else event["iteration"]
                     if passed is None and all(b is not None and b.run.passed for b in best):
-                        passed = event["iteration"]
+                        passed = counted
                     if accepted is None and all(b is not None and b.accepted for b in best):
-                        accepted = event["iteration"]
+                        accepted = counted
             kept = [attempt for loop in job.loops for attempt in loop.attempts]
             left = [kept.index(loop.best) for loop in job.loops if loop.best is not None]
             answers = tuple(map(_answer, kept))

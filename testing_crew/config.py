@@ -18,7 +18,7 @@ from testing_crew.errors import ConfigError, UnknownModel, UserMistake
 from trace_logger.records import Record, utc_now
 from trace_logger.workspace import workspace
 
-ENVIRONMENT = ("model", "max_iterations", "target_coverage", "tests_dir", "interpreter")
+ENVIRONMENT = ("model", "max_iterations", "candidates", "target_coverage", "tests_dir", "interpreter")
 DELICATE = ("interpreter", "server.base_url", "sandbox.pass_env")  # and some values of ``model``
 TRUST, HISTORY = "trust.json", "model_history.json"
 
@@ -57,6 +57,12 @@ class Config(Settings):
         description="The model's tag; `testing-crew use TAG` writes it.",
     )
     max_iterations: int = Field(default=3, ge=1, description="Rounds of writing and repairing at most.")
+    candidates: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="How many answers a model in this process is asked for in a round whose first answer is not accepted.",
+    )
     target_coverage: float = Field(
         default=0.85,
         ge=0.0,

@@ -9,6 +9,7 @@ from typing import Any
 from testing_crew import config as configuration
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend
+from testing_crew.backends.many import candidates_of
 from testing_crew.gate.reasons import explain, explain_all
 from testing_crew.gate.text import DOUBTS, judge
 from testing_crew.project import snippet
@@ -68,7 +69,15 @@ class TestingCrew:
 
     def job(self, target: Target, recorder: Recorder) -> Job:
         """The work on one target, ready for its first round."""
-        return Job(target, self.runner, self.writer, recorder, self.config.sampling, self.target_coverage)
+        return Job(
+            target,
+            self.runner,
+            self.writer,
+            recorder,
+            self.config.sampling,
+            self.target_coverage,
+            candidates_of(self.backend, self.config.candidates),
+        )
 
     def recorder(self, command: str) -> Recorder:
         """Where this crew's attempts are kept."""
@@ -187,10 +196,8 @@ class TestingCrew:
             job = self.job(target, recorder)
             if previous_tests.strip():
                 job.seed(previous_tests, previous_failures, iteration)
-            for loop in job.loops:
-                attempt = None if loop.done else loop.step(iteration)
-                if attempt is not None:
-                    recorder.keep(attempt)
+            for _ in job.round(iteration):
+                pass
             tests = job.tests()
             run, accepted, _ = self.verdict(job, tests)
             recorder.finish(accepted, None)

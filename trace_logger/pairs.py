@@ -16,8 +16,9 @@ def repair_pairs(trace: Trace) -> Iterator[RepairPair]:
     """Pair every failed attempt of a unit with the next accepted attempt of the same unit, in the order of writing.
 
     Failed means that pytest did not pass it; a file that passed and was turned down by the gate is no failure to
-    repair. A failed file that occurs twice in a unit is given once. Left out, since they show no repair: a blank file,
-    and a file that later was accepted unchanged (the test is flaky, or the fault lay elsewhere).
+    repair; nor is an answer that was drawn beside the accepted one. A failed file that occurs twice in a unit is given
+    once. Left out, since they show no repair: a blank file, and a file that later was accepted unchanged (the test is
+    flaky, or the fault lay elsewhere).
     """
     # A name that a module defines twice means its last definition, as it does to Python.
     shown = {unit_name(code): code.shown for code in trace.units}
@@ -27,7 +28,8 @@ def repair_pairs(trace: Trace) -> Iterator[RepairPair]:
         if attempt.accepted:
             for failed in waiting.pop(attempt.unit, []):
                 key = (failed.unit, failed.tests)
-                if key in seen or failed.tests == attempt.tests:
+                beside = failed.candidate > 0 and failed.iteration == attempt.iteration  # drawn, and never shown again
+                if key in seen or failed.tests == attempt.tests or beside:
                     continue
                 seen.add(key)
                 yield RepairPair(

@@ -141,11 +141,13 @@ class Stability(Record):
 class Attempt(Record):
     """One test file for one unit: what was asked, what came back, what pytest said, what the gate found.
 
+    ``candidate`` counts the answers to one prompt of a round: 0 is the first, the others were drawn since it was not accepted.
     ``suspects`` are examples in the code's docstrings that it contradicts: the code may be wrong, not the test.
     """
 
     unit: str
     iteration: int
+    candidate: int = 0
     kind: AttemptKind
     prompt: str
     completion: str

@@ -20,6 +20,7 @@ from testing_crew.errors import GenerationFailed, SandboxError, UserMistake
 from testing_crew.gate.hindrances import hindrances
 from testing_crew.gate.reasons import explain, explain_all
 from testing_crew.repair.job import Job
+from testing_crew.repair.origins import Origins, origins
 from testing_crew.runner.failures import failure_log
 from trace_logger.workspace import trace_db
 
@@ -208,9 +209,10 @@ def _unit(loop: Any) -> dict[str, Any]:
         "reasons": list(reasons),
         "explained": explain_all(reasons, best.stability if best else None),
         "notes": hindrances(best.tests, best.run, reasons) if best else [],
-        "iterations": len(loop.attempts),
+        "iterations": loop.rounds,
         "tests": len(best.run.cases) if best else 0,
         "coverage": best.run.coverage.line if best else None,
+        "expectations": (origins(loop.code, best.tests) if best else Origins())._asdict(),
         "failure_log": best.failure_log.splitlines() if best and not best.accepted else [],
     }
 
@@ -278,6 +280,14 @@ def print_table(results: list[Result]) -> None:
             print_python(console, result.python)
         if result.options_left_out:
             print_left_out(console, result.options_left_out)
+        kept = [u["expectations"] for u in result.units if u["accepted"]]
+        if kept:
+            derived, observed = (sum(each[name] for each in kept) for name in ("derived", "observed"))
+            console.print(
+                f"  expectations: {derived} derived from what the code says of itself, {observed} observed in a run",
+                style="dim",
+                soft_wrap=True,
+            )
         for line in _why(result):
             console.print(line, soft_wrap=True)
         if result.run_it:

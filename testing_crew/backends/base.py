@@ -50,6 +50,9 @@ class ModelConfig(Settings):
         default="auto",
         description="How an OpenAI-compatible server is asked: `chat`, `completions`, or `auto` for what it has.",
     )
+    concurrency: int = Field(
+        default=4, ge=1, le=64, description="How many requests a server is sent side by side, of different functions."
+    )
     timeout_seconds: float = Field(default=600.0, gt=0.0, description="How long an answer may take.")
     max_context: int = Field(
         default=8192,

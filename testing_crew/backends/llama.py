@@ -12,16 +12,17 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from testing_crew.backends import trained
 from testing_crew.backends.base import Completion, ModelConfig, Sampling, room_for_answer
+from testing_crew.backends.batch import Batch, Sequence_, at_once
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef, parse
-from testing_crew.errors import BackendUnavailable, GenerationFailed, UnknownModel
+from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
@@ -176,6 +177,7 @@ class LlamaBackend:
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)
         self._engine = _engine()
         self._llama: Any = self._load(mend)
+        self._batch: Batch | None = None
         self._vocab = self._engine.library.llama_model_get_vocab(self._llama.model)
         # Our own models are trained on the bare text; a template left in their metadata is their base model's.
         ours = ref.kind in ("embedded", "local") or "prompt_version" in notes
@@ -265,50 +267,83 @@ class LlamaBackend:
 
     def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Continue ``prompt``; see ``Backend.complete``."""
-        started = time.monotonic()
         with self._lock:
             llama = self._open()
-            tokens = self.prompt_tokens(prompt)
-            room = room_for_answer(self.tag, self.context, len(tokens), sampling)
-            answer, count, finish = b"", 0, "length"
-            longest_stop = max((len(stop.encode()) for stop in sampling.stop), default=0)
+            each = self._sequence(0, prompt, sampling)
             try:
-                for piece in self._pieces(llama, tokens, sampling):
-                    if piece is None:
-                        finish = "stop"
-                        break
-                    seen = max(0, len(answer) - longest_stop)
-                    answer += piece
-                    count += 1
-                    cut = [at for stop in sampling.stop if (at := answer.find(stop.encode(), seen)) >= 0]
-                    if cut:
-                        answer, finish = answer[: min(cut)], "stop"
-                        break
-                    if count == min(sampling.max_tokens, room):
+                for token in self._tokens_of(llama, each):
+                    if self._taken(each, token):
                         break
             except RuntimeError as error:
                 llama.reset()
                 raise GenerationFailed(f"llama.cpp failed while generating: {error}") from error
-        # The decoder keeps back the first bytes of a letter that the limit cut in two.
-        text = codecs.getincrementaldecoder("utf-8")("replace").decode(answer)
-        reason: Literal["stop", "length"] = "stop" if finish == "stop" else "length"
-        seconds = time.monotonic() - started
-        return Completion(text=text, prompt_tokens=len(tokens), completion_tokens=count, finish=reason, seconds=seconds)
+        return self._completion(each)
 
-    def _pieces(self, llama: Any, tokens: list[int], sampling: Sampling) -> Iterator[bytes | None]:
-        """Yield the bytes of each new token, and None at the end of the text."""
-        library = self._engine.library
-        llama.set_seed(sampling.seed)
-        greedy = sampling.temperature == 0.0
-        for token in llama.generate(
-            tokens,
-            temp=sampling.temperature,
-            top_p=1.0 if greedy else sampling.top_p,
+    @functools.cached_property
+    def at_once(self) -> int:
+        """How many sequences are decoded side by side."""
+        return at_once(self._engine.library, self._open().model, self.context)
+
+    def complete_many(
+        self, asks: Sequence[tuple[str, Sampling]], stop: threading.Event
+    ) -> Iterator[tuple[int, Completion | PromptTooLong]]:
+        """Continue many prompts in one batch, until ``stop`` is set: the place in ``asks`` and the answer, as they are finished.
+
+        Raises GenerationFailed when llama.cpp fails.
+        """
+        with self._lock:
+            llama = self._open()
+            if self._batch is None:
+                adapter = llama._lora_adapter
+                self._batch = Batch(self._engine.library, llama.model, adapter, self.context, self.at_once, cores())
+            made: list[Sequence_] = []
+            for index, (prompt, sampling) in enumerate(asks):
+                try:
+                    made.append(self._sequence(index, prompt, sampling))
+                except PromptTooLong as error:
+                    yield index, error
+            for each in self._batch.run(made, self._taken, stop.is_set):
+                yield each.index, self._completion(each)
+
+    def _sequence(self, index: int, prompt: str, sampling: Sampling) -> Sequence_:
+        tokens = self.prompt_tokens(prompt)
+        room = room_for_answer(self.tag, self.context, len(tokens), sampling)
+        return Sequence_(index, tokens, sampling, min(sampling.max_tokens, room))
+
+    def _taken(self, each: Sequence_, token: int) -> bool:
+        """Add a token to an answer; True when it was the last."""
+        if self.ends(token):
+            each.finish = "stop"
+            return True
+        longest_stop = max((len(stop.encode()) for stop in each.sampling.stop), default=0)
+        seen = max(0, len(each.answer) - longest_stop)
+        each.answer += self._piece(token)
+        each.count += 1
+        cut = [at for stop in each.sampling.stop if (at := each.answer.find(stop.encode(), seen)) >= 0]
+        if cut:
+            each.answer, each.finish = each.answer[: min(cut)], "stop"
+        return bool(cut) or each.count == each.room
+
+    def _completion(self, each: Sequence_) -> Completion:
+        # The decoder keeps back the first bytes of a letter that the limit cut in two.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(each.answer)
+        seconds = time.monotonic() - each.began
+        return Completion(
+            text=text, prompt_tokens=len(each.tokens), completion_tokens=each.count, finish=each.finish, seconds=seconds
+        )
+
+    def _tokens_of(self, llama: Any, each: Sequence_) -> Iterator[int]:
+        """The new tokens, one after the other."""
+        llama.set_seed(each.sampling.seed)
+        greedy = each.sampling.temperature == 0.0
+        yield from llama.generate(
+            each.tokens,
+            temp=each.sampling.temperature,
+            top_p=1.0 if greedy else each.sampling.top_p,
             top_k=1 if greedy else 0,
             min_p=0.0,
             repeat_penalty=1.0,
-        ):
-            yield None if library.llama_vocab_is_eog(self._vocab, token) else self._piece(token)
+        )
 
     def _piece(self, token: int) -> bytes:
         # llama-cpp-python's own detokenize gives every token 32 bytes, and a run of spaces in code may be longer.
@@ -323,6 +358,9 @@ class LlamaBackend:
     def close(self) -> None:
         """Free the model."""
         with self._lock:
+            if self._batch is not None:
+                self._batch.close()
+                self._batch = None
             if self._llama is not None:
                 self._llama.close()
                 self._llama = None

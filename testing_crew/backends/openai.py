@@ -85,6 +85,7 @@ class OpenAIBackend:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"{url!r} is not a server's URL", hint='write it like "http://localhost:8000/v1"')
         self.tag = ref.tag
+        self.concurrency = config.concurrency
         self.revision = ref.name
         self.context: int | None = None
         self._name = ref.name

@@ -9,9 +9,9 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ with _no_files_made():
 from pydantic import PrivateAttr  # noqa: E402
 
 from testing_crew.backends.base import Backend, Completion, Sampling  # noqa: E402
-from trace_logger.records import AttemptKind  # noqa: E402
+from testing_crew.backends.many import complete_many  # noqa: E402
+from testing_crew.errors import TestingCrewError  # noqa: E402
+from testing_crew.repair.loop import Ask  # noqa: E402
 
 __all__ = ["AgentWriter", "BaseTool", "PromptLLM"]
 
@@ -80,9 +82,7 @@ class PromptLLM(BaseLLM):
 
     llm_type: str = "testing_crew"
     _backend: Backend = PrivateAttr()
-    _sampling: Sampling = PrivateAttr(default_factory=Sampling)
     _completion: Completion | None = PrivateAttr(default=None)
-    _error: Exception | None = PrivateAttr(default=None)
 
     @classmethod
     def over(cls, backend: Backend) -> PromptLLM:
@@ -102,26 +102,22 @@ class PromptLLM(BaseLLM):
         response_model: Any = None,
     ) -> str:
         """Answer the task's own text."""
-        prompt = from_task.description if from_task is not None else _last_text(messages)
-        try:
-            self._completion = self._backend.complete(prompt, self._sampling)
-        except Exception as error:
-            self._error = error  # raised by ``answer``: CrewAI would print it, and ask again
-            return "\n"
+        if self._completion is None:
+            prompt = from_task.description if from_task is not None else _last_text(messages)
+            return self._backend.complete(prompt, Sampling()).text or "\n"
         # CrewAI takes an empty answer for a fault of the provider and asks again; to us it is an answer without code.
         return self._completion.text or "\n"
 
-    def answer(self, kickoff: Callable[[], Any], sampling: Sampling) -> Completion:
-        """Run a task whose model this is and return what the backend said, or raise what it raised."""
-        self._sampling, self._completion, self._error = sampling, None, None
+    def tell(self, kickoff: Callable[[], Any], completion: Completion) -> None:
+        """Run a task whose model this is, and which is answered with ``completion``."""
+        self._completion = completion
         context = copy_context()
         # Else CrewAI looks in the home folder for whether a person was asked yet, and collects for its first-time traces.
         context.run(tracing._first_time_trace_hook.set, lambda: False)
-        _in_a_thread(lambda: context.run(kickoff))
-        if self._error is not None:
-            raise self._error
-        assert self._completion is not None
-        return self._completion
+        try:
+            _in_a_thread(lambda: context.run(kickoff))
+        finally:
+            self._completion = None
 
     def supports_function_calling(self) -> bool:
         """No: tools are for people's own crews."""
@@ -166,6 +162,7 @@ class AgentWriter:
         self.tag = backend.tag
         self.revision = backend.revision
         self.prompt_version = backend.prompt_version
+        self._backend = backend
         self._llm = PromptLLM.over(backend)
         self._writer = self._agent("Test writer", "Write a pytest file for the code under test")
         self._repairer = self._agent("Test repairer", "Mend the tests that failed, from what pytest said")
@@ -181,9 +178,17 @@ class AgentWriter:
             verbose=False,
         )
 
-    def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
-        """Answer ``prompt`` by one agent and one task. Raises GenerationFailed when the backend does."""
-        agent = self._repairer if kind == "repair" else self._writer
+    def write_many(self, asks: Sequence[Ask]) -> Iterator[Completion | TestingCrewError]:
+        """See `Writer`. The model is asked for all at once; each answer goes through an agent and a task of its own."""
+        prompts = [(ask.prompt, ask.sampling) for ask in asks]
+        with closing(complete_many(self._backend, prompts)) as answers:  # type: ignore[type-var]
+            for ask, answer in zip(asks, answers, strict=True):
+                if not isinstance(answer, TestingCrewError):
+                    self._told(ask, answer)
+                yield answer
+
+    def _told(self, ask: Ask, answer: Completion) -> None:
+        agent = self._repairer if ask.kind == "repair" else self._writer
         # Without a Crew around it: a Crew writes what its tasks put out to a database in the user's data folder.
-        task = Task(description=prompt, expected_output="A pytest file, raw", agent=agent)
-        return self._llm.answer(lambda: agent.execute_task(task), sampling)
+        task = Task(description=ask.prompt, expected_output="A pytest file, raw", agent=agent)
+        self._llm.tell(lambda: agent.execute_task(task), answer)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from testing_crew.backends.base import Sampling
+from testing_crew.errors import PromptTooLong, TestingCrewError
 from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.project import snippet
 from testing_crew.project.targets import Target
-from testing_crew.repair.loop import RepairLoop, Writer, explain
+from testing_crew.repair.loop import Ask, RepairLoop, Writer, explain, sampled, worth
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import log_for, merge, split_tests
 from testing_crew.repair.recorder import Recorder
@@ -20,7 +22,10 @@ from trace_logger.records import Attempt, CodeUnderTest
 
 @dataclass
 class Job:
-    """The work on one target. ``round`` makes one round of every unit that is not done."""
+    """The work on one target. ``round`` makes one round of every unit that is not done.
+
+    ``candidates`` is how many answers a round asks for of a unit whose first one is not accepted.
+    """
 
     target: Target
     runner: Runner
@@ -28,6 +33,7 @@ class Job:
     recorder: Recorder
     sampling: Sampling
     target_coverage: float
+    candidates: int = 1
     loops: list[RepairLoop] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,17 +48,53 @@ class Job:
         return Gate(self.runner).judge(plan_text(code, tests, self.target.files), failed)
 
     def round(self, iteration: int) -> Iterator[tuple[RepairLoop, Attempt | None]]:
-        """Make round ``iteration``, unit by unit; each attempt is recorded before it is handed out.
+        """Make round ``iteration`` of all units together; each attempt is recorded as soon as it is judged.
 
-        A unit that an earlier, interrupted run brought this far is passed over.
+        Every unit's first answer is asked for at once, then, for those that were not accepted, ``candidates`` in all. Yields each
+        unit with the round's best. A unit that an earlier, interrupted run brought this far is passed over.
         """
-        for loop in self.loops:
-            if loop.done or len(loop.attempts) >= iteration:
-                continue
-            attempt = loop.step(iteration)
-            if attempt is not None:
-                self.recorder.keep(attempt)
-            yield loop, attempt
+        going = [loop for loop in self.loops if not loop.done and loop.rounds < iteration]
+        later: dict[RepairLoop, Ask] = {}
+        for loop, ask, attempt in self._answers([(loop, loop.ask(), 0) for loop in going], iteration):
+            if attempt is None or attempt.accepted or self.candidates == 1:
+                yield loop, attempt
+            else:
+                later[loop] = ask
+        more = [(loop, sampled(ask, n), n) for loop, ask in later.items() for n in range(1, self.candidates)]
+        waiting = list(later)
+        for loop, _, _ in self._answers(more, iteration):
+            while waiting and waiting[0] is not loop:
+                yield waiting[0], self._best_of(waiting.pop(0), iteration)
+        for loop in waiting:
+            yield loop, self._best_of(loop, iteration)
+
+    def _answers(
+        self, asks: list[tuple[RepairLoop, Ask, int]], iteration: int
+    ) -> Iterator[tuple[RepairLoop, Ask, Attempt | None]]:
+        """Ask, take and record, in the order of ``asks``; a prompt that is too long is asked again with less of the code.
+
+        What comes for a unit after one of its answers was accepted is left unread. Raises GenerationFailed.
+        """
+        while asks:
+            again: list[tuple[RepairLoop, Ask, int]] = []
+            with closing(self.writer.write_many([ask for _, ask, _ in asks])) as answers:  # type: ignore[type-var]
+                for (loop, ask, number), answer in zip(asks, answers, strict=True):
+                    if isinstance(answer, PromptTooLong):
+                        less = loop.shorter(ask, answer)
+                        if less is None:
+                            yield loop, ask, None
+                        else:
+                            again.append((loop, less, number))
+                    elif isinstance(answer, TestingCrewError):
+                        raise answer
+                    elif not (number and loop.best is not None and loop.best.accepted):
+                        attempt = loop.take(ask, answer, iteration, number)
+                        self.recorder.keep(attempt)
+                        yield loop, ask, attempt
+            asks = again
+
+    def _best_of(self, loop: RepairLoop, iteration: int) -> Attempt | None:
+        return max((a for a in loop.attempts if a.iteration == iteration), key=worth, default=None)
 
     @property
     def done(self) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from testing_crew import prompt
 from testing_crew.backends.base import Completion, Sampling
-from testing_crew.errors import PromptTooLong
+from testing_crew.errors import PromptTooLong, TestingCrewError
 from testing_crew.gate.gate import Judgement, hints
 from testing_crew.project import code as code_under_test
 from testing_crew.repair.mend import mend
@@ -20,15 +21,26 @@ from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 RETRY_TEMPERATURE = 0.7  # the same prompt asked again greedily would only be answered the same
 
 
+@dataclass(frozen=True)
+class Ask:
+    """What a model is asked: ``base`` is the attempt that it builds upon, ``form`` how much of the code is shown."""
+
+    kind: AttemptKind
+    prompt: str
+    sampling: Sampling
+    base: Attempt | None
+    form: int = 0
+
+
 class Writer(Protocol):
-    """Whoever answers a prompt: the crew's agents, or a backend on its own."""
+    """Whoever answers: the crew's agents over a backend."""
 
     tag: str
     revision: str
     prompt_version: int
 
-    def write(self, kind: AttemptKind, prompt: str, sampling: Sampling) -> Completion:
-        """Answer ``prompt``. Raises GenerationFailed when there is no answer."""
+    def write_many(self, asks: Sequence[Ask]) -> Iterator[Completion | TestingCrewError]:
+        """The answers in the order of ``asks``, each as soon as it is there; its error where there is none."""
         ...
 
 
@@ -38,9 +50,9 @@ class Judge(Protocol):
     def __call__(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement: ...
 
 
-@dataclass
+@dataclass(eq=False)
 class RepairLoop:
-    """The attempts at one unit. ``step`` makes the next; ``done`` says that there is nothing left to gain."""
+    """The attempts at one unit: ``ask`` says what is asked next, ``take`` makes an attempt of an answer."""
 
     code: CodeUnderTest
     writer: Writer
@@ -56,6 +68,11 @@ class RepairLoop:
         return self.code.unit or self.code.module
 
     @property
+    def rounds(self) -> int:
+        """The last round that was begun."""
+        return max((attempt.iteration for attempt in self.attempts), default=0)
+
+    @property
     def best(self) -> Attempt | None:
         """The attempt that is worth most so far; None before the first."""
         return max(self.attempts, key=worth, default=None)
@@ -66,53 +83,12 @@ class RepairLoop:
         best = self.best
         return bool(self.gave_up) or (best is not None and best.accepted and covered(best.run, self.target_coverage))
 
-    def step(self, iteration: int) -> Attempt | None:
-        """One round; None when the model could not be asked (``gave_up`` then says why)."""
-        started = time.monotonic()
-        answered = self._ask()
-        if answered is None:
-            return None
-        kind, asked, completion, sampling = answered
-        failed = self.best.tests if kind == "repair" and self.best else None
-        noted = failed if failed and failed.strip() not in asked else None  # it was shown with the code's answers in it
-        mended = mend(completion.text, self.code, noted)
-        tests = mended.tests
-        if kind == "complete" and tests and self.best:
-            tests = merge([self.best.tests, tests])
-        found = self.judge(self.code, tests, failed) if tests else _NOTHING
-        attempt = Attempt(
-            unit=self.unit,
-            iteration=iteration,
-            kind=kind,
-            prompt=asked,
-            completion=completion.text,
-            tests=tests,
-            **found.fields(),
-            mended=mended.mended,
-            failure_log=explain(self.code, found),
-            model=self.writer.tag,
-            model_revision=self.writer.revision,
-            sampling=sampling.model_dump(),
-            seconds=time.monotonic() - started,
-        )
-        self.attempts.append(attempt)
-        return attempt
-
-    def _ask(self) -> tuple[AttemptKind, str, Completion, Sampling] | None:
-        too_long: PromptTooLong | None = None
-        for shown in _shorter(self.code):
-            kind, asked, sampling = self._next(shown)
-            try:
-                return kind, asked, self.writer.write(kind, asked, sampling), sampling
-            except PromptTooLong as error:
-                too_long = error
-        self.gave_up = f"prompt_too_long: {too_long.message}" if too_long else ""
-        return None
-
-    def _next(self, shown: str) -> tuple[AttemptKind, str, Sampling]:
+    def ask(self, form: int = 0) -> Ask:
+        """What the next round asks: a first file, a repair of the best so far, or more tests beside it."""
         base = self.best  # a round that made things worse is not built upon
-        kind: AttemptKind
+        shown = _shorter(self.code)[form]
         version = self.writer.prompt_version
+        kind: AttemptKind
         if base is None or base.run.verdict == "no_tests":
             kind, asked = "generate", prompt.generate(shown, version)
         elif base.accepted:
@@ -121,10 +97,52 @@ class RepairLoop:
         else:
             kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log, version)
         again = sum(a.prompt == asked for a in self.attempts)
-        if not again:
-            return kind, asked, self.sampling
-        warmer = max(self.sampling.temperature, RETRY_TEMPERATURE)
-        return kind, asked, self.sampling.model_copy(update={"temperature": warmer, "seed": self.sampling.seed + again})
+        return sampled(Ask(kind, asked, self.sampling, base, form), again)
+
+    def shorter(self, ask: Ask, error: PromptTooLong) -> Ask | None:
+        """The same with less of the code shown; None, and ``gave_up``, where no less can be."""
+        if ask.form + 1 < len(_shorter(self.code)):
+            return self.ask(ask.form + 1)
+        self.gave_up = f"prompt_too_long: {error.message}"
+        return None
+
+    def take(self, ask: Ask, completion: Completion, iteration: int, candidate: int = 0) -> Attempt:
+        """Mend, run and judge an answer; the attempt that it makes."""
+        started = time.monotonic()
+        failed = ask.base.tests if ask.kind == "repair" and ask.base else None
+        noted = failed if failed and failed.strip() not in ask.prompt else None  # shown with the code's answers in it
+        mended = mend(completion.text, self.code, noted)
+        tests = mended.tests
+        if ask.kind == "complete" and tests and ask.base:
+            tests = merge([ask.base.tests, tests])
+        found = self.judge(self.code, tests, failed) if tests else _NOTHING
+        attempt = Attempt(
+            unit=self.unit,
+            iteration=iteration,
+            candidate=candidate,
+            kind=ask.kind,
+            prompt=ask.prompt,
+            completion=completion.text,
+            tests=tests,
+            **found.fields(),
+            mended=mended.mended,
+            failure_log=explain(self.code, found),
+            model=self.writer.tag,
+            model_revision=self.writer.revision,
+            sampling=ask.sampling.model_dump(),
+            seconds=completion.seconds + time.monotonic() - started,
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+
+def sampled(ask: Ask, number: int) -> Ask:
+    """The same asked for the ``number``-th time: drawn, with a seed of its own; as it is for number 0."""
+    if not number:
+        return ask
+    given = ask.sampling
+    warmer = {"temperature": max(given.temperature, RETRY_TEMPERATURE), "seed": given.seed + number}
+    return replace(ask, sampling=given.model_copy(update=warmer))
 
 
 _NOTHING = Judgement(PytestRun(verdict="no_tests", log="the answer held no Python code"), False, ("no_code",))

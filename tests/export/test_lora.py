@@ -15,6 +15,7 @@ from export.verify import _logits
 from testing_crew import prompt
 from testing_crew.backends import Sampling, open_backend
 from testing_crew.backends.llama import embedded_file, smollm2_file
+from testing_crew.backends.many import complete_many
 from testing_crew.errors import BackendUnavailable, UnknownModel
 
 BASE = embedded_file().parent
@@ -65,6 +66,12 @@ def test_base_and_adapter_answer_the_same_in_transformers_and_in_llama_cpp(adapt
     # the base's own weights are f16 in the GGUF and so are the products there; the adapter moves the logits a hundred times as far
     assert np.abs(ours - theirs).max() < 0.02
     assert np.abs(ours - without).max() > 1.0
+
+
+def test_the_adapter_is_on_in_a_batch_as_well(adapter):
+    served, sampling = open_backend(f"embedded@{adapter}"), Sampling(max_tokens=40)
+    asks = [(PROMPT, sampling), (PROMPT.replace("clamp", "bound"), sampling)]
+    assert [a.text for a in complete_many(served, asks)] == [served.complete(*ask).text for ask in asks]
 
 
 def test_a_file_or_a_folder_names_the_adapter(adapter, tmp_path):

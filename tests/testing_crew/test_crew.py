@@ -8,6 +8,7 @@ from contextlib import closing
 import children
 import pytest
 
+from benchmarks.self_correction import Task, evaluate
 from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool, prompt
 from testing_crew.backends.scripted import ScriptedBackend
 from testing_crew.config import Config
@@ -105,6 +106,54 @@ def test_agent_and_training_rows_have_the_same_repair_prompt_in_the_version_of_t
     made = prompt.repair(row.code, row.failed_test, row.failure_log, version)
     assert [made] == [attempt.prompt for attempt in trace.attempts[1:]] == agent.backend.prompts[1:]
     assert ("(1, 2, 4),  # got 3\n" in made) == (version == 2)
+
+
+class Drawing(ScriptedBackend):
+    """A scripted model that decodes three answers together."""
+
+    at_once = 3
+
+    def complete_many(self, asks, stop):
+        for index, ask in enumerate(asks):
+            yield index, self.complete(*ask)
+
+
+def test_a_round_whose_first_answer_is_not_accepted_draws_others_and_keeps_them_all(project):
+    backend = Drawing([WRONG, "no code", RIGHT])
+    last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
+    assert (last["success"], last["iterations"], last["final_tests"]) == (True, 1, RIGHT)
+    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.7, 1), (0.7, 2)]
+    assert len(set(backend.prompts)) == 1
+    with closing(TraceStore.open()) as store:
+        attempts = store.get_trace(last["trace_id"]).attempts
+        assert [(a.iteration, a.candidate, a.accepted) for a in attempts] == [
+            (1, 0, False),
+            (1, 1, False),
+            (1, 2, True),
+        ]
+        (pair,) = (
+            store.pairs()
+        )  # the first answer and the accepted one; what was drawn beside it is no failure to repair
+        assert (pair.failed_test, pair.fixed_test) == (WRONG, RIGHT)
+
+
+def test_where_the_first_answer_is_accepted_nothing_is_drawn(project):
+    backend = Drawing([RIGHT, "never asked for"])
+    last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
+    assert last["success"]
+    assert len(backend.prompts) == 1
+
+
+def test_candidates_can_be_turned_off(project):
+    backend = Drawing([WRONG, RIGHT])
+    last = list(TestingCrew(backend=backend, config=Config(candidates=1)).run(CODE, str(project / "prices.py")))[-1]
+    assert (last["success"], last["iterations"]) == (True, 2)
+
+
+def test_an_answer_that_was_drawn_is_no_first_answer_to_the_benchmark(project):
+    crew = TestingCrew(backend=Drawing([WRONG, RIGHT, "unread"]), config=Config(), traces=False)
+    (outcome,) = evaluate(crew, [Task(id="add", code=CODE, file="prices.py")])
+    assert (outcome.passed_in, outcome.accepted_in) == (2, 2)
 
 
 def test_code_with_braces_and_percent_signs_reaches_the_backend_unchanged():
