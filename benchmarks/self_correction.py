@@ -130,13 +130,15 @@ def evaluate(
                     if event["type"] != "iteration_complete":
                         continue
                     # ``@1`` is the first answer alone: one that was drawn beside it counts as a later round's.
+                    first = [loop.attempts[0] if loop.attempts else None for loop in job.loops]
                     best = [loop.best for loop in job.loops]
-                    drawn = any(b is not None and b.candidate for b in best)
-                    counted = max(event["iteration"], 2) if drawn else event["iteration"]
+                    number = event["iteration"]
                     if passed is None and all(b is not None and b.run.passed for b in best):
-                        passed = counted
+                        alone = number == 1 and all(a is not None and a.run.passed for a in first)
+                        passed = 1 if alone else max(number, 2)
                     if accepted is None and all(b is not None and b.accepted for b in best):
-                        accepted = counted
+                        alone = number == 1 and all(a is not None and a.accepted for a in first)
+                        accepted = 1 if alone else max(number, 2)
             kept = [attempt for loop in job.loops for attempt in loop.attempts]
             left = [kept.index(loop.best) for loop in job.loops if loop.best is not None]
             answers = tuple(map(_answer, kept))

@@ -144,7 +144,7 @@ def train(config: PretrainConfig, out: Path, device: str = "cpu") -> None:
     started, tokens, recent = time.time(), 0, 0.0
     for step in range(first, len(steps)):
         spent = before + time.time() - started
-        done = spent / (60 * config.minutes) if config.minutes else step / len(steps)
+        done = max(step / len(steps), spent / (60 * config.minutes) if config.minutes else 0.0)
         if done >= 1:
             break
         rows, batch = steps[step]
@@ -236,9 +236,9 @@ def _main(argv: Iterator[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         prepare(config, options.out, options.real)
+        train(config, options.out, options.device)
     except UserMistake as mistake:
         parser.exit(2, f"error: {mistake}\n")
-    train(config, options.out, options.device)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class TestingCrew:
                     "accepted": attempt is not None and attempt.accepted,
                     "analysis": attempt.failure_log if attempt else loop.gave_up,
                 }
-            last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
+            last = [latest for loop in job.loops if (latest := loop.latest) is not None]
             yield {
                 "type": "iteration_complete",
                 "iteration": iteration,
@@ -196,12 +196,12 @@ class TestingCrew:
             job = self.job(target, recorder)
             if previous_tests.strip():
                 job.seed(previous_tests, previous_failures, iteration)
-            for _ in job.round(iteration):
+            for _ in job.round(max([iteration, *(loop.rounds + 1 for loop in job.loops)])):
                 pass
             tests = job.tests()
             run, accepted, _ = self.verdict(job, tests)
             recorder.finish(accepted, None)
-        last = [loop.attempts[-1] for loop in job.loops if loop.attempts]
+        last = [latest for loop in job.loops if (latest := loop.latest) is not None]
         if tests and target.is_snippet:
             tests = snippet.attach(tests, target.units[0].source, target.units[0].module)
         satisfied = accepted and all(covered(a.run, self.target_coverage) for a in last)

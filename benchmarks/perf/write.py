@@ -69,6 +69,7 @@ def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -
     tried = [a.mutants for a in best if a is not None and a.accepted and a.mutants]
     return {
         "model": model,
+        "candidates": config.candidates,
         "units": len(loops),
         "passed@1": sum(bool(loop.attempts) and loop.attempts[0].run.passed for loop in loops),
         "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
@@ -103,11 +104,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("--units", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(argv)
     wanted = targets(chosen.paths, chosen.units, chosen.seed)
     for model in chosen.model:
-        print(json.dumps(measure(model, wanted, chosen.rounds, Config())), flush=True)
+        print(json.dumps(measure(model, wanted, chosen.rounds, Config(candidates=chosen.candidates))), flush=True)
 
 
 if __name__ == "__main__":

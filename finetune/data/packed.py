@@ -189,6 +189,10 @@ class Rows:
         import numpy as np
 
         loaded = np.load(path)
+        if "marks" not in loaded:
+            raise UserMistake(
+                f"{path} was made by an earlier version", hint=f"remove {path.parent.parent}, or name another folder"
+            )
         self.ids, self.marks, self.lengths = loaded["ids"], loaded["marks"], loaded["lengths"]
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.config = config

@@ -280,9 +280,9 @@ def print_table(results: list[Result]) -> None:
             print_python(console, result.python)
         if result.options_left_out:
             print_left_out(console, result.options_left_out)
-        kept = [u["expectations"] for u in result.units if u["accepted"]]
-        if kept:
-            derived, observed = (sum(each[name] for each in kept) for name in ("derived", "observed"))
+        counted = [u["expectations"] for u in result.units if u["accepted"]]
+        if counted:
+            derived, observed = (sum(each[name] for each in counted) for name in ("derived", "observed"))
             console.print(
                 f"  expectations: {derived} derived from what the code says of itself, {observed} observed in a run",
                 style="dim",

@@ -50,8 +50,12 @@ class ModelConfig(Settings):
         default="auto",
         description="How an OpenAI-compatible server is asked: `chat`, `completions`, or `auto` for what it has.",
     )
-    concurrency: int = Field(
-        default=4, ge=1, le=64, description="How many requests a server is sent side by side, of different functions."
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="How many requests a server is sent side by side, of different functions; if not set, 4, and 1 for Ollama, "
+        "in whose queue they would wait against `timeout_seconds`.",
     )
     timeout_seconds: float = Field(default=600.0, gt=0.0, description="How long an answer may take.")
     max_context: int = Field(

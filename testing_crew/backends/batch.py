@@ -54,19 +54,20 @@ def at_once(library: Any, model: Any, context: int) -> int:
 
 
 class Batch:
-    """A context of llama.cpp's over a model that is loaded, for ``slots`` sequences of ``context`` tokens each."""
+    """A context of llama.cpp's over ``llama``, a model that is loaded, for ``slots`` sequences of ``context`` tokens each."""
 
-    def __init__(self, library: Any, model: Any, adapter: Any, context: int, slots: int, threads: int) -> None:
+    def __init__(self, library: Any, llama: Any, context: int, slots: int, threads: int) -> None:
         self._library = library
         params = library.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = context * slots, slots, False
         params.n_batch = params.n_ubatch = _BATCH
+        params.flash_attn_type = llama.context_params.flash_attn_type
         params.n_threads = params.n_threads_batch = threads
-        self._context = library.llama_init_from_model(model, params)
+        self._context = library.llama_init_from_model(llama.model, params)
         if not self._context:
             raise GenerationFailed("llama.cpp could not make room for several answers at once")
-        if adapter is not None:
-            adapters, scales = (library.llama_adapter_lora_p_ctypes * 1)(adapter), (ctypes.c_float * 1)(1.0)
+        if llama._lora_adapter is not None:
+            adapters, scales = (library.llama_adapter_lora_p_ctypes * 1)(llama._lora_adapter), (ctypes.c_float * 1)(1.0)
             library.llama_set_adapters_lora(self._context, adapters, 1, scales)
         self._memory = library.llama_get_memory(self._context)
         self._batch = library.llama_batch_init(_BATCH, 0, 1)
@@ -145,7 +146,7 @@ class Batch:
         """Read one batch; gives the sequences whose next token can be drawn, each with its place in the batch."""
         batch, count = self._batch, 0
         ready: list[tuple[int, int]] = []
-        for slot, each in active.items():
+        for slot, each in sorted(active.items()):  # in the order of the streams: else llama.cpp divides the batch
             reading = not each.is_read
             tokens = each.tokens[each.fed : each.fed + _BATCH - count] if reading else [int(each.last or 0)]
             if count + len(tokens) > _BATCH:

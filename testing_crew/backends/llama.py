@@ -294,8 +294,7 @@ class LlamaBackend:
         with self._lock:
             llama = self._open()
             if self._batch is None:
-                adapter = llama._lora_adapter
-                self._batch = Batch(self._engine.library, llama.model, adapter, self.context, self.at_once, cores())
+                self._batch = Batch(self._engine.library, llama, self.context, self.at_once, cores())
             made: list[Sequence_] = []
             for index, (prompt, sampling) in enumerate(asks):
                 try:

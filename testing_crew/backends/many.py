@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from testing_crew.backends.base import Backend, Completion, Sampling
-from testing_crew.errors import TestingCrewError
+from testing_crew.errors import PromptTooLong, TestingCrewError
 
 Asked = tuple[str, Sampling]
 Answer = Completion | TestingCrewError
@@ -22,20 +22,23 @@ def candidates_of(backend: Backend, wanted: int) -> int:
 def complete_many(backend: Backend, asks: Sequence[Asked]) -> Iterator[Answer]:
     """The answers to ``asks``, in their order, each as soon as it is there; what cannot be answered gives its error.
 
-    The others go on being made while one is looked at. Who stops asking (closes the iterator) stops the model.
+    The others go on being made while one is looked at. After an error that is not the prompt's own no more is asked: what is
+    there already still comes, the rest gives that error. Who stops asking (closes the iterator) stops the model.
     """
     together = getattr(backend, "complete_many", None)
     threads = min(getattr(backend, "concurrency", 1), len(asks))
-    if together is not None and len(asks) > 1:
-        yield from _behind(_together(together, asks), asks)
+    if together is not None and len(asks) > 1 and getattr(backend, "at_once", 1) > 1:
+        yield from _behind(_together(together, asks))
     elif threads > 1:
-        yield from _behind(_side_by_side(backend, asks, threads), asks)
+        yield from _behind(_side_by_side(backend, asks, threads))
     else:
+        failed: TestingCrewError | None = None
         for prompt, sampling in asks:
             try:
-                answer: Answer = backend.complete(prompt, sampling)
+                answer: Answer = failed or backend.complete(prompt, sampling)
             except TestingCrewError as error:
                 answer = error
+                failed = None if isinstance(error, PromptTooLong) else error
             yield answer
 
 
@@ -97,13 +100,20 @@ def _side_by_side(backend: Backend, asks: Sequence[Asked], threads: int) -> _Wor
     return made
 
 
-def _behind(made: _Work, asks: Sequence[Asked]) -> Iterator[Answer]:
+def _behind(made: _Work) -> Iterator[Answer]:
+    failed: TestingCrewError | None = None
     try:
         for answer in made.answers:
+            if failed is not None and not answer.done():
+                yield failed
+                continue
             try:
                 found: Answer = answer.result()
             except TestingCrewError as error:
                 found = error
+                if not isinstance(error, PromptTooLong):
+                    failed = failed or error
+                    made.stop.set()
             yield found
     finally:
         made.stop.set()

@@ -122,7 +122,7 @@ class OllamaBackend:
 
     def __init__(self, ref: ModelRef, config: ModelConfig) -> None:
         self.tag = ref.tag
-        self.concurrency = config.concurrency
+        self.concurrency = config.concurrency or 1
         self._name = f"{ref.name}:{ref.label}"
         self._url = host_url(config)
         self._seconds = config.timeout_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from typing import Any, Literal
 
@@ -69,6 +70,9 @@ def served(config: ModelConfig, *, seconds: float) -> list[str]:
         client.close()
 
 
+_Way = tuple[str, str, dict[str, Any]]  # the API, the name of its limit, the neutral settings that it takes
+
+
 class OpenAIBackend:
     """One model of an OpenAI-compatible server, looked up once when it is opened."""
 
@@ -85,7 +89,7 @@ class OpenAIBackend:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"{url!r} is not a server's URL", hint='write it like "http://localhost:8000/v1"')
         self.tag = ref.tag
-        self.concurrency = config.concurrency
+        self.concurrency = config.concurrency or 4
         self.revision = ref.name
         self.context: int | None = None
         self._name = ref.name
@@ -96,6 +100,7 @@ class OpenAIBackend:
         self._neutral = dict(_NEUTRAL)
         self._client = _client(url, connect=CONNECT_SECONDS, read=config.timeout_seconds)
         self._ids: list[str] = []
+        self._lock = threading.Lock()  # several threads may learn at once what the server takes
         try:
             self._look_up()
         except BaseException:
@@ -152,18 +157,22 @@ class OpenAIBackend:
         """None: the API does not tokenize."""
         return None
 
-    def _request(self, prompt: str, sampling: Sampling) -> Any:
+    def _way(self) -> _Way:
+        return self._api, self._limit_name, dict(self._neutral)
+
+    def _request(self, prompt: str, sampling: Sampling, way: _Way) -> Any:
+        api, limit_name, neutral = way
         settings: dict[str, Any] = {
             "model": self._name,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            self._limit_name: sampling.max_tokens,
-            "extra_body": self._neutral,
+            limit_name: sampling.max_tokens,
+            "extra_body": neutral,
         }
         if sampling.stop:
             settings["stop"] = list(sampling.stop)
-        if self._api == "completions":
+        if api == "completions":
             return self._client.completions.create(prompt=prompt, **settings)
         return self._client.chat.completions.create(messages=[{"role": "user", "content": prompt}], **settings)
 
@@ -192,11 +201,13 @@ class OpenAIBackend:
         import openai
 
         while True:
+            way = self._way()
             try:
-                return self._request(prompt, sampling)
+                return self._request(prompt, sampling, way)
             except openai.APIStatusError as error:
-                if self._adapts(error):
-                    continue
+                with self._lock:
+                    if way != self._way() or self._adapts(error):
+                        continue
                 refused = self._refused(error)
                 if isinstance(refused, PromptTooLong) and sampling.max_tokens > MIN_ANSWER:
                     # Some servers refuse when prompt and limit together do not fit, though the answer might be short.
@@ -219,7 +230,7 @@ class OpenAIBackend:
             error = getattr(answer, "error", None)
             raise GenerationFailed(f"{self._url} sent an answer without a text" + (f": {error}" if error else ""))
         choice = choices[0]
-        text = choice.text if self._api == "completions" else choice.message.content
+        text = choice.text if hasattr(choice, "text") else choice.message.content
         finish: Literal["stop", "length"] = "length" if choice.finish_reason == "length" else "stop"
         return Completion(
             text=text or "",

@@ -34,13 +34,17 @@ class SnapshotBackend:
         """A first file, or one with the results that the failed one met; nothing where further tests are asked for."""
         started = time.monotonic()
         code = asked.partition(f"{prompt.CODE}\n")[2].partition(f"\n\n{prompt.CONSTRAINTS}")[0]
-        text = ""
+        try:
+            text = self._answer(code, asked)
+        except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError):  # code may be odder than any rule
+            text = ""
+        return Completion(text=text, finish="stop", seconds=time.monotonic() - started)
+
+    def _answer(self, code: str, asked: str) -> str:
         if f"\n{prompt.FAILED}\n" in asked:
             failed, _, log = asked.partition(f"\n{prompt.FAILED}\n")[2].partition(f"\n\n{prompt.LOG}\n")
-            text = write.mended(code, failed, log.partition(f"\n\n{prompt.ANSWER}")[0])
-        elif f"\n{prompt.EXISTING}\n" not in asked:
-            text = write.first(code)
-        return Completion(text=text, finish="stop", seconds=time.monotonic() - started)
+            return write.mended(code, failed, log.partition(f"\n\n{prompt.ANSWER}")[0])
+        return "" if f"\n{prompt.EXISTING}\n" in asked else write.first(code)
 
     def count_tokens(self, text: str) -> None:
         """None: there is no tokenizer."""

@@ -9,7 +9,7 @@ from math import prod
 
 from testing_crew.gate.syntax import cells_of, columns_of, is_fixture, last_name
 from testing_crew.gate.weight import EXPECTING, FunctionNode, Scope, Tally, add_up, real, same, times
-from testing_crew.runner.inside.watch.asserts import claims
+from testing_crew.runner.inside.watch.asserts import TRIES, claims
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -176,7 +176,7 @@ class File:
 
 def _forgives(node: ast.stmt) -> bool:
     """Whether ``node`` is a block that goes on when an assertion in it fails."""
-    if not isinstance(node, (ast.Try, ast.With)):
+    if not isinstance(node, (*TRIES, ast.With)):
         return False
     probe = copy.copy(node)
     probe.body = [ast.Assert(ast.Name("x"), lineno=1, end_lineno=1)]

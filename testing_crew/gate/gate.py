@@ -98,7 +98,7 @@ class Gate:
         if failed is not None:
             reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
         suspicious = contradictions(self.runner, plan)
-        if not first.run.passed:
+        if not first.run.passed or not {"too_large", "unreadable"}.isdisjoint(reasons):
             return Judgement(first.run, False, reasons, suspects=suspicious)
         # Of a whole file, the constants alone may be tested.
         settled = DOUBTS if plan.code.unit else DOUBTS | {_NOT_EXECUTED}
@@ -131,8 +131,10 @@ class Gate:
                 killed.append(another)
         if _NOT_EXECUTED in doubts:
             killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
-        if (doubts or forgives(plan.tests)) and (reasons or looked or not self._proved(plan, killed)):
-            reasons = (*(doubts or DOUBTS), *reasons)
+        if reasons:
+            reasons = (*doubts, *reasons)
+        elif (doubts or forgives(plan.tests)) and (looked or not self._proved(plan, killed)):
+            reasons = tuple(doubts or DOUBTS)
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
 
     def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:

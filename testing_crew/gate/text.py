@@ -14,6 +14,8 @@ import os
 import re
 from pathlib import Path
 
+from testing_crew.gate.syntax import last_name
+from testing_crew.runner.inside.watch.asserts import TRIES
 from trace_logger.records import CodeUnderTest, PytestRun
 
 MOST_CHARACTERS = 1_000_000
@@ -25,6 +27,7 @@ UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
 
 _TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
 _COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
+_FORGIVING = ("suppress", "exception")  # contextlib's block, and a future's answer
 _BLANK = re.compile(r"[ \t\f]*(?:#|$)")
 _READ_AS_IT_IS = re.compile(r"utf-?8(-.*)?|(us-)?ascii")  # `utf-8-unix` and its like are UTF-8 to Python
 
@@ -82,7 +85,12 @@ def _is_always_equal(node: ast.AST) -> bool:
 
 def forgives(tests: str) -> bool:
     """Whether a test may go on after an exception: what it asserts then may only be that there was none."""
-    return any(isinstance(node, ast.Try) for node in ast.walk(read(tests)))
+    return any(
+        (isinstance(node, TRIES) and node.handlers)
+        or (isinstance(node, ast.Call) and last_name(node.func) in _FORGIVING)
+        or (isinstance(node, ast.keyword) and node.arg == "return_exceptions")
+        for node in ast.walk(read(tests))
+    )
 
 
 def _was_imported(code: CodeUnderTest, run: PytestRun) -> bool:

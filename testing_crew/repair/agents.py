@@ -83,6 +83,7 @@ class PromptLLM(BaseLLM):
     llm_type: str = "testing_crew"
     _backend: Backend = PrivateAttr()
     _completion: Completion | None = PrivateAttr(default=None)
+    _was_told: bool = PrivateAttr(default=False)
 
     @classmethod
     def over(cls, backend: Backend) -> PromptLLM:
@@ -102,6 +103,8 @@ class PromptLLM(BaseLLM):
         response_model: Any = None,
     ) -> str:
         """Answer the task's own text."""
+        if self._completion is None and self._was_told:
+            return "\n"  # interrupted: the model is not asked behind anybody's back
         if self._completion is None:
             prompt = from_task.description if from_task is not None else _last_text(messages)
             return self._backend.complete(prompt, Sampling()).text or "\n"
@@ -110,7 +113,7 @@ class PromptLLM(BaseLLM):
 
     def tell(self, kickoff: Callable[[], Any], completion: Completion) -> None:
         """Run a task whose model this is, and which is answered with ``completion``."""
-        self._completion = completion
+        self._completion, self._was_told = completion, True
         context = copy_context()
         # Else CrewAI looks in the home folder for whether a person was asked yet, and collects for its first-time traces.
         context.run(tracing._first_time_trace_hook.set, lambda: False)

@@ -11,7 +11,7 @@ from testing_crew.errors import PromptTooLong, TestingCrewError
 from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.project import snippet
 from testing_crew.project.targets import Target
-from testing_crew.repair.loop import Ask, RepairLoop, Writer, explain, sampled, worth
+from testing_crew.repair.loop import Ask, RepairLoop, Writer, explain, sampled
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import log_for, merge, split_tests
 from testing_crew.repair.recorder import Recorder
@@ -54,28 +54,37 @@ class Job:
         unit with the round's best. A unit that an earlier, interrupted run brought this far is passed over.
         """
         going = [loop for loop in self.loops if not loop.done and loop.rounds < iteration]
-        later: dict[RepairLoop, Ask] = {}
+        later = {loop: loop.asked(iteration) for loop in self.loops if self._is_half_way(loop, iteration)}
         for loop, ask, attempt in self._answers([(loop, loop.ask(), 0) for loop in going], iteration):
             if attempt is None or attempt.accepted or self.candidates == 1:
                 yield loop, attempt
             else:
                 later[loop] = ask
-        more = [(loop, sampled(ask, n), n) for loop, ask in later.items() for n in range(1, self.candidates)]
+        made = {loop: {a.candidate for a in loop.attempts if a.iteration == iteration} for loop in later}
+        more = [(loop, n) for loop in later for n in range(1, self.candidates) if n not in made[loop]]
         waiting = list(later)
-        for loop, _, _ in self._answers(more, iteration):
+        for loop, _, _ in self._answers([(loop, sampled(later[loop], n), n) for loop, n in more], iteration):
             while waiting and waiting[0] is not loop:
-                yield waiting[0], self._best_of(waiting.pop(0), iteration)
+                yield waiting[0], waiting.pop(0).latest
         for loop in waiting:
-            yield loop, self._best_of(loop, iteration)
+            yield loop, loop.latest
+
+    def _is_half_way(self, loop: RepairLoop, iteration: int) -> bool:
+        """Whether an earlier, interrupted run asked for some of the round's answers only."""
+        drawn = sum(attempt.iteration == iteration for attempt in loop.attempts)
+        begun = not loop.done and loop.rounds == iteration and not loop.was_accepted_in(iteration)
+        return begun and drawn < self.candidates
 
     def _answers(
         self, asks: list[tuple[RepairLoop, Ask, int]], iteration: int
     ) -> Iterator[tuple[RepairLoop, Ask, Attempt | None]]:
         """Ask, take and record, in the order of ``asks``; a prompt that is too long is asked again with less of the code.
 
-        What comes for a unit after one of its answers was accepted is left unread. Raises GenerationFailed.
+        Once one of a unit's drawn answers is accepted, the others are left unread. Raises GenerationFailed when what was answered
+        is recorded.
         """
-        while asks:
+        failure: TestingCrewError | None = None
+        while asks and failure is None:
             again: list[tuple[RepairLoop, Ask, int]] = []
             with closing(self.writer.write_many([ask for _, ask, _ in asks])) as answers:  # type: ignore[type-var]
                 for (loop, ask, number), answer in zip(asks, answers, strict=True):
@@ -86,15 +95,16 @@ class Job:
                         else:
                             again.append((loop, less, number))
                     elif isinstance(answer, TestingCrewError):
-                        raise answer
-                    elif not (number and loop.best is not None and loop.best.accepted):
+                        failure = failure or answer
+                    elif not (number and loop.was_accepted_in(iteration)):
                         attempt = loop.take(ask, answer, iteration, number)
                         self.recorder.keep(attempt)
                         yield loop, ask, attempt
+                        if number and all(other.was_accepted_in(iteration) for other, _, _ in asks):
+                            break  # nobody reads what is being decoded still
             asks = again
-
-    def _best_of(self, loop: RepairLoop, iteration: int) -> Attempt | None:
-        return max((a for a in loop.attempts if a.iteration == iteration), key=worth, default=None)
+        if failure is not None:
+            raise failure
 
     @property
     def done(self) -> bool:

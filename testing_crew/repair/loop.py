@@ -78,6 +78,15 @@ class RepairLoop:
         return max(self.attempts, key=worth, default=None)
 
     @property
+    def latest(self) -> Attempt | None:
+        """The attempt of the last round that is worth most."""
+        return max((a for a in self.attempts if a.iteration == self.rounds), key=worth, default=None)
+
+    def was_accepted_in(self, iteration: int) -> bool:
+        """Whether one of the round's answers was accepted."""
+        return any(a.accepted for a in self.attempts if a.iteration == iteration)
+
+    @property
     def done(self) -> bool:
         """Accepted and covered, or no further answer can be had."""
         best = self.best
@@ -98,6 +107,12 @@ class RepairLoop:
             kind, asked = "repair", prompt.repair(shown, base.tests, base.failure_log, version)
         again = sum(a.prompt == asked for a in self.attempts)
         return sampled(Ask(kind, asked, self.sampling, base, form), again)
+
+    def asked(self, iteration: int) -> Ask:
+        """What a round asked that was interrupted."""
+        first = next(a for a in self.attempts if a.iteration == iteration)
+        base = max((a for a in self.attempts if a.iteration < iteration), key=worth, default=None)
+        return Ask(first.kind, first.prompt, Sampling.model_validate(first.sampling), base)
 
     def shorter(self, ask: Ask, error: PromptTooLong) -> Ask | None:
         """The same with less of the code shown; None, and ``gave_up``, where no less can be."""

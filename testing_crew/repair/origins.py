@@ -29,9 +29,12 @@ class Origins(NamedTuple):
 def origins(code: CodeUnderTest, tests: str) -> Origins:
     """Count the expectations of ``tests``, each row of a table as one; none in a file that does not parse."""
     try:
-        source, tree = ast.parse(code.source), ast.parse(tests)
+        return _count(ast.parse(code.source), ast.parse(tests))
     except _UNREADABLE:
         return Origins()
+
+
+def _count(source: ast.Module, tree: ast.Module) -> Origins:
     said = _said(source)
     stated = {_name_of(n.exc) for n in ast.walk(source) if isinstance(n, ast.Raise) and n.exc is not None}
     found = [

@@ -50,8 +50,11 @@ class Inputs:
 
 def definition(tree: ast.Module, unit: str) -> Function | ast.ClassDef | None:
     """The unit's node in the code that is shown."""
-    found = [n for n in ast.walk(tree) if isinstance(n, (*_Functions, ast.ClassDef)) and n.name == unit]
-    return found[-1] if found else None
+    for nodes in (tree.body, ast.walk(tree)):  # one in a class may have the same name
+        found = [n for n in nodes if isinstance(n, (*_Functions, ast.ClassDef)) and n.name == unit]
+        if found:
+            return found[-1]
+    return None
 
 
 def of_function(function: Function, tree: ast.Module, most: int, docs: str | None = None) -> Inputs | None:

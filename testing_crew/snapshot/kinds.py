@@ -190,6 +190,8 @@ def _annotated(node: ast.expr | None) -> str:
             return next((kind for part in inner if (kind := _annotated(part))), "")
         kind = _BASES.get(head, "")
         parts = [_annotated(part) for part in inner]
+        if not parts:
+            return kind
         if kind == "list[int]" and parts[0] in ("str", "float"):
             return f"list[{parts[0]}]"
         if kind == "list[int]" and parts[0].startswith("list"):

@@ -111,7 +111,9 @@ def mended(code: str, failed: str, log: str) -> str:
             if part and errors <= known:
                 needed |= errors
                 made.append(part)
-    imported = dict.fromkeys([*re.findall(r"\w+", head.partition(f"from {module} import ")[2]), *sorted(needed)])
+    imported = dict.fromkeys(
+        [*re.findall(r"\w+", head.partition(f"from {module} import ")[2].partition("\n")[0]), *sorted(needed)]
+    )
     return "\n\n\n".join([f"import pytest\nfrom {module} import {', '.join(imported)}", *made]) + "\n"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from contextlib import closing
 
 import children
@@ -142,6 +143,41 @@ def test_where_the_first_answer_is_accepted_nothing_is_drawn(project):
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
     assert last["success"]
     assert len(backend.prompts) == 1
+
+
+def test_a_round_that_was_interrupted_draws_what_is_missing(project):
+    class Stopped(Drawing):
+        def complete_many(self, asks, stop):
+            yield 0, self.complete(*asks[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(TestingCrew(backend=Stopped([WRONG, "no code"]), config=Config()).run(CODE, str(project / "prices.py")))
+    backend = Drawing([RIGHT])
+    last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
+    assert (last["success"], last["iterations"]) == (True, 1)
+    assert [s.seed for s in backend.samplings] == [2]
+
+
+def test_what_was_answered_before_the_server_died_is_kept(tmp_path, project):
+    code = CODE + "\n\ndef sub(a, b):\n    return a - b\n"
+
+    class Dying(ScriptedBackend):
+        concurrency = 2
+
+        def complete(self, asked, sampling):
+            if "# unit: add" in asked:
+                time.sleep(0.5)
+                raise GenerationFailed("the server is gone")
+            return super().complete(asked, sampling)
+
+    sub = "from prices import sub\n\n\ndef test_sub():\n    assert sub(3, 1) == 2\n"
+    (project / "prices.py").write_text(code)
+    with pytest.raises(GenerationFailed):
+        list(TestingCrew(backend=Dying([sub]), config=Config()).run(code, str(project / "prices.py")))
+    with closing(TraceStore.open()) as store:
+        (trace,) = store.list_traces()
+        assert [(a.unit, a.accepted) for a in store.get_trace(trace.id).attempts] == [("sub", True)]
 
 
 def test_candidates_can_be_turned_off(project):

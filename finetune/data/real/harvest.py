@@ -248,6 +248,9 @@ def harvest(modules: Sequence[Module], site: Path, out: Path, minutes: float | N
     """
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     scratch, tried = out.with_name(f".{out.name}"), out.with_name(f".{out.name}.tried")
+    if scratch.exists():  # a line that was being written when the disk was full or the power went is tried again
+        whole = scratch.read_text(encoding="utf-8").rpartition("\n")
+        scratch.write_text(whole[0] + whole[1], encoding="utf-8")
     units = read(scratch) if scratch.exists() else []
     seen = {_body(unit) for unit in units}
     of_package = Counter(unit.package for unit in units)
@@ -262,7 +265,13 @@ def harvest(modules: Sequence[Module], site: Path, out: Path, minutes: float | N
         def found_in(module: Module) -> list[Unit] | None:
             if time.monotonic() > until:
                 return None
-            return [] if full(module.package) else work.units(module)
+            if full(module.package):
+                return []
+            try:
+                return work.units(module)
+            except Exception as error:  # real code is odder than any rule: one module must not end it, nor each resume
+                work.said[f"{type(error).__name__}"] += 1
+                return []
 
         with scratch.open("a", encoding="utf-8") as kept, tried.open("a", encoding="utf-8") as names:
             for number, (module, found) in enumerate(zip(left, threads.map(found_in, left), strict=True), 1):
@@ -273,15 +282,15 @@ def harvest(modules: Sequence[Module], site: Path, out: Path, minutes: float | N
                         seen.add(_body(unit))
                         of_package[unit.package] += 1
                         kept.write(unit.to_json() + "\n")
+                kept.flush()
                 names.write(f"{module.name}\n")
+                names.flush()
                 if number % 20 == 0:
-                    kept.flush()
-                    names.flush()
                     print(f"\r{number} of {len(left)} modules, {of_package.total()} units", end="", flush=True)
         print(f"\n{dict(work.said)}")
     if of_package:
         scratch.replace(out)
-        tried.unlink()
+    tried.unlink()
     return of_package
 
 

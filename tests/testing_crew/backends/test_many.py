@@ -109,6 +109,14 @@ def test_an_error_stands_in_its_place():
     assert isinstance(found[1], GenerationFailed)
 
 
+def test_after_an_error_no_more_is_asked_and_what_is_there_still_comes():
+    server = Server()
+    found = list(complete_many(server, [("dead", SHORT), *((str(n), SHORT) for n in range(40))]))
+    assert len(found) == 41
+    assert isinstance(found[0], GenerationFailed)
+    assert len(server.asked) < 12
+
+
 def test_a_server_is_not_asked_any_further_once_nobody_listens():
     server = Server()
     answers = complete_many(server, [(str(n), SHORT) for n in range(50)])

@@ -349,3 +349,37 @@ def test_a_skip_is_no_kill(gate: Gate) -> None:
 def test_an_exception_of_its_own_is_no_kill(gate: Gate) -> None:
     fates = _fates(gate.runner, "head", "def test_a():\n    head(['x'])\n    assert True\n")
     assert {fate for _, fate in fates.of} == {"survived", "raised"}
+
+
+@pytest.mark.parametrize("added", ["#" * 1_000_000, "# coding: latin-1\n"], ids=["too_large", "unreadable"])
+def test_a_passing_file_that_cannot_be_read_is_refused_without_more_runs(gate: Gate, added: str) -> None:
+    found = gate.judge(plan_text(code("clamp"), added + "\n" + HONEST if "coding" in added else HONEST + added))
+    assert found.run.passed
+    assert found.reasons in (("too_large",), ("unreadable",))
+    assert (found.mutants, found.stability) == (None, None)
+
+
+FORGIVING = {
+    "suppress": "    with contextlib.suppress(Exception):\n        head([2, 1])\n        fine = True\n",
+    "future": "    fine = ThreadPoolExecutor().submit(head, [2, 1]).exception() is None\n",
+    "handler": "    try:\n        head([2, 1])\n        fine = True\n    except Exception:\n        pass\n",
+}
+
+
+@pytest.mark.parametrize("form", FORGIVING)
+def test_that_there_was_no_exception_is_no_proof(gate: Gate, form: str) -> None:
+    source = "def head(items):\n    return items[0] / items[1]\n"
+    tests = (
+        "import contextlib\nfrom concurrent.futures import ThreadPoolExecutor\nfrom mod import head\n\n\n"
+        f"def test_a():\n    fine = False\n{FORGIVING[form]}    assert fine\n"
+    )
+    target = code(None).model_copy(update={"source": source, "shown": source})
+    assert not gate.judge(plan_text(target, tests)).accepted
+
+
+def test_a_try_that_only_cleans_up_forgives_nothing(gate: Gate) -> None:
+    tests = (
+        "import linecache\nimport mod\n\n\ndef test_a():\n    try:\n        assert mod.clamp(7, 0, 3) == 3\n"
+        "        assert mod.clamp(1, 0, 3) == 1\n    finally:\n        linecache.getlines(mod.__file__)\n"
+    )
+    assert gate.judge(plan_text(code("clamp"), tests)).accepted

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # Python 3.11 and later have the second
 _CONTEXTS = ("raises", "warns", "deprecated_call", "RaisesGroup", "RaisesExc")
 _LIKELY_EXPECTED = ("expect", "want", "desired", "correct")
 _PURE_CALLS = (
@@ -48,7 +49,7 @@ def claims(tree: ast.AST) -> list[Claim]:
 
 def _forgiven(node: ast.AST) -> list[ast.stmt]:
     """The statements of a block that goes on when an assertion in it fails."""
-    if isinstance(node, ast.Try):
+    if isinstance(node, TRIES):
         forgiving = [h for h in node.handlers if h.type is None or _catches_assertions(h.type)]
         quiet = [h for h in forgiving if not any(isinstance(n, ast.Raise) or _fails(n) for n in ast.walk(h))]
         return node.body if quiet else []
@@ -77,7 +78,7 @@ def _claim(node: ast.stmt) -> Claim | None:
         return Claim(node, node.lineno, end)
     if isinstance(node, ast.If) and any(_fails(s) for s in [*node.body, *node.orelse]):
         return Claim(node, node.lineno, node.test.end_lineno or node.lineno)
-    if isinstance(node, ast.Try) and any(_fails(s) for s in [*node.body, *node.orelse]):
+    if isinstance(node, TRIES) and any(_fails(s) for s in [*node.body, *node.orelse]):
         return Claim(node, node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno)
     return None
 
