@@ -55,7 +55,7 @@ def openai_url():
         "--port",
         str(port),
         "--n_ctx",
-        "1024",
+        "1536",
     ]
     url = f"http://127.0.0.1:{port}/v1"
     with children.started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

@@ -56,13 +56,13 @@ def test_it_is_proven_and_says_where_it_comes_from(home):
     assert told["proof"]["agreement"] > 0.98
     assert told["proof"]["texts"] > 30
     model = exported(parse("local/mine:v1"))
-    assert (model.base, model.quantisation, model.prompt_version, model.context) == ("embedded", "f16", 2, 1024)
+    assert (model.base, model.quantisation, model.prompt_version, model.context) == ("embedded", "f16", 3, 1536)
     assert model.sha256.keys() == {"model.gguf"}
     assert registered() == ["local/mine:v1", "local/over:v1"]
     assert [p.name for p in (home / "models").iterdir() if p.name.startswith(".")] == []
     said = (model.folder / "Modelfile").read_text()
     assert said == modelfile(model)
-    assert said.startswith("FROM ./model.gguf\nTEMPLATE {{ .Prompt }}\nPARAMETER num_ctx 1024\n")
+    assert said.startswith("FROM ./model.gguf\nTEMPLATE {{ .Prompt }}\nPARAMETER num_ctx 1536\n")
 
 
 def test_the_modelfile_of_an_adapter_names_the_file_of_its_base(home):
@@ -79,8 +79,8 @@ def test_merged_and_laid_over_answer_alike_and_not_as_the_base(home):
 def test_the_file_itself_says_which_prompt_it_was_trained_on(home, tmp_path):
     moved = tmp_path / "moved.gguf"
     moved.write_bytes((home / "models" / "mine" / "v1" / "model.gguf").read_bytes())
-    assert open_backend(f"gguf:{moved}").prompt_version == 2
-    assert open_backend("embedded").prompt_version == 1
+    assert open_backend(f"gguf:{moved}").prompt_version == 3
+    assert open_backend("embedded").prompt_version == 3
 
 
 def test_it_is_given_to_ollama_and_answers_alike_there(home, monkeypatch):
@@ -92,9 +92,9 @@ def test_it_is_given_to_ollama_and_answers_alike_there(home, monkeypatch):
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout)["ollama"] == f"{name}:v1"
         _, created = next(request for request in standin.requests if request[0] == "/api/create")
-        assert (created["template"], created["parameters"]["num_ctx"]) == ("{{ .Prompt }}", 1024)
+        assert (created["template"], created["parameters"]["num_ctx"]) == ("{{ .Prompt }}", 1536)
         assert created["license"].startswith("Base embedded: Apache-2.0.")
-        assert open_backend("mine:v1", ModelConfig(base_url=url)).prompt_version == 2
+        assert open_backend("mine:v1", ModelConfig(base_url=url)).prompt_version == 3
         assert answer("mine:v1", ModelConfig(base_url=url)) == answer("local/mine:v1")
         use("mine:v1", home)
         assert TestingCrew(model=None).backend.tag == "mine:v1"

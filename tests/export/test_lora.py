@@ -58,7 +58,7 @@ def test_base_and_adapter_answer_the_same_in_transformers_and_in_llama_cpp(adapt
     sampling = Sampling(max_tokens=100)
     assert reference.complete(PROMPT, sampling).text == served.complete(PROMPT, sampling).text
     assert served.revision.startswith(f"{bare.revision}+")
-    assert (served.prompt_version, bare.prompt_version) == (2, 1)
+    assert (served.prompt_version, bare.prompt_version) == (2, 3)
     tokens = served.prompt_tokens(PROMPT)
     with torch.inference_mode():
         ours = reference._model(input_ids=torch.tensor([tokens])).logits[0].numpy()

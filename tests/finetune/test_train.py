@@ -350,8 +350,8 @@ def test_several_processes_share_an_epoch(rows_file, home):
 def test_rows_are_no_longer_than_the_window(rows_file, home):
     events = []
     run = open_run(recipe(rows_file, "data.max_tokens=4096"), "embedded", tell=events.append)
-    assert run.recipe.data.max_tokens == 1024
-    assert {"event": "note", "text": "embedded has a window of 1024 tokens: longer rows are left out"} in events
+    assert run.recipe.data.max_tokens == 1536
+    assert {"event": "note", "text": "embedded has a window of 1536 tokens: longer rows are left out"} in events
 
 
 def test_a_stage_goes_on_with_the_shape_of_the_one_before(trained, rows_file):

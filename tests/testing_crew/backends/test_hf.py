@@ -43,7 +43,7 @@ def test_the_same_weights_answer_as_they_do_in_llama_cpp(base):
     assert answer.text.startswith("import pytest\nfrom m import ")
     assert base.prompt_tokens(PROMPT) == served.prompt_tokens(PROMPT)
     assert (base.context, base.count_tokens("abc def")) == (served.context, served.count_tokens("abc def"))
-    assert base.prompt_version == 1
+    assert base.prompt_version == 3
     assert base.precision == "32-bit on the CPU" or "cuda" in base.precision
     served.close()
 
@@ -79,8 +79,8 @@ def test_the_answer_ends_at_the_limit_or_at_a_stop_text(base):
 
 
 def test_a_prompt_that_does_not_fit_names_both_numbers(base):
-    with pytest.raises(PromptTooLong, match=rf"tokens, and hf:{BASE} takes 1024 with the answer"):
-        base.complete(PROMPT * 30, Sampling())
+    with pytest.raises(PromptTooLong, match=rf"tokens, and hf:{BASE} takes 1536 with the answer"):
+        base.complete(PROMPT * 50, Sampling())
 
 
 def test_a_chat_model_gets_its_template_and_an_adapter_of_ours_the_bare_prompt(tmp_path, adapter):

@@ -81,7 +81,7 @@ def test_a_model_is_asked_in_the_version_of_the_prompt_that_it_was_trained_on(mo
         (home / "export.json").write_text(json.dumps(note))
     with pytest.raises(BackendUnavailable, match="was trained on version 99 of the prompt"):
         open_backend("local/later:v1")
-    for tag, version in (("embedded", 1), ("local/old:v1", 1), ("local/new:v1", 2), ("local/none:v1", PROMPT_VERSION)):
+    for tag, version in (("embedded", 3), ("local/old:v1", 1), ("local/new:v1", 2), ("local/none:v1", PROMPT_VERSION)):
         backend = open_backend(tag)
         assert backend.prompt_version == version
         backend.close()
