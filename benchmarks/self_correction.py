@@ -129,16 +129,13 @@ def evaluate(
                         recorder.finish(event["success"], None)
                     if event["type"] != "iteration_complete":
                         continue
-                    # ``@1`` is the first answer alone: one that was drawn beside it counts as a later round's.
                     first = [loop.attempts[0] if loop.attempts else None for loop in job.loops]
                     best = [loop.best for loop in job.loops]
                     number = event["iteration"]
-                    if passed is None and all(b is not None and b.run.passed for b in best):
-                        alone = number == 1 and all(a is not None and a.run.passed for a in first)
-                        passed = 1 if alone else max(number, 2)
-                    if accepted is None and all(b is not None and b.accepted for b in best):
-                        alone = number == 1 and all(a is not None and a.accepted for a in first)
-                        accepted = 1 if alone else max(number, 2)
+                    if passed is None:
+                        passed = _round(number, [_passed(a) for a in first], [_passed(a) for a in best])
+                    if accepted is None:
+                        accepted = _round(number, [_accepted(a) for a in first], [_accepted(a) for a in best])
             kept = [attempt for loop in job.loops for attempt in loop.attempts]
             left = [kept.index(loop.best) for loop in job.loops if loop.best is not None]
             answers = tuple(map(_answer, kept))
@@ -147,6 +144,21 @@ def evaluate(
             if raise_dead and isinstance(error, GenerationFailed):
                 raise
             yield Outcome(id=task.id, error=error.message)
+
+
+def _passed(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.run.passed
+
+
+def _accepted(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.accepted
+
+
+def _round(number: int, first: list[bool], best: list[bool]) -> int | None:
+    """The round that all units were good in; None where not all are. What was drawn beside a first answer is a later round's."""
+    if not all(best):
+        return None
+    return 1 if number == 1 and all(first) else max(number, 2)
 
 
 def _answer(attempt: Attempt) -> Answer:

@@ -15,6 +15,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,14 @@ def targets(paths: Sequence[Path], units: int, seed: int) -> list[Target]:
             except UserMistake:
                 continue
     rng = random.Random(seed)
-    order = [list(rng.sample(range(len(t.units)), len(t.units))) for t in found]
+    order = [rng.sample(range(len(t.units)), len(t.units)) for t in found]
     chosen: list[list[int]] = [[] for _ in found]
     while sum(map(len, chosen)) < units and any(order):
         for mine, left in zip(chosen, order, strict=True):
             if left and sum(map(len, chosen)) < units:
                 mine.append(left.pop())
     return [
-        Target(t.name, t.project, tuple(t.units[i] for i in sorted(mine)), t.python, t.files)
-        for t, mine in zip(found, chosen, strict=True)
-        if mine
+        replace(t, units=tuple(t.units[i] for i in sorted(mine))) for t, mine in zip(found, chosen, strict=True) if mine
     ]
 
 

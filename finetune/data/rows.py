@@ -40,10 +40,8 @@ def shown_code(row: Row) -> str:
 
 def module_of(row: Row) -> tuple[str, str]:
     """The module's name and its text, as the prompt shows them."""
-    first, _, rest = shown_code(row).partition("\n")
-    if rest.startswith(code.UNIT_LINE):
-        rest = rest.partition("\n")[2]
-    return first.removeprefix(code.MODULE_LINE).strip(), rest + "\n"
+    module, _, text = code.parts(shown_code(row))
+    return module, text + "\n"
 
 
 def to_jsonl(rows: Iterable[Row]) -> bytes:

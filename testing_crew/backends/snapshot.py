@@ -12,6 +12,7 @@ from pathlib import Path
 
 from testing_crew import prompt
 from testing_crew.backends.base import Completion, Sampling
+from testing_crew.project.code import UNREADABLE
 from testing_crew.snapshot import inputs, kinds, write
 
 NOTE = "no model: pins what the code does now, and finds no bug"
@@ -36,7 +37,7 @@ class SnapshotBackend:
         code = asked.partition(f"{prompt.CODE}\n")[2].partition(f"\n\n{prompt.CONSTRAINTS}")[0]
         try:
             text = self._answer(code, asked)
-        except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError):  # code may be odder than any rule
+        except (*UNREADABLE, IndexError):  # code may be odder than any rule
             text = ""
         return Completion(text=text, finish="stop", seconds=time.monotonic() - started)
 

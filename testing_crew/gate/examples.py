@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from testing_crew.gate.text import UNREADABLE
+from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import Said, said_of
 from testing_crew.runner.plan import TEST_NAME, Plan, Variation
 from testing_crew.runner.run import Runner

@@ -10,7 +10,8 @@ import os
 import re
 
 from testing_crew.gate.syntax import last_name
-from testing_crew.gate.text import UNREADABLE, read
+from testing_crew.gate.text import read
+from testing_crew.project.code import UNREADABLE
 from testing_crew.runner.cold import KEPT_VARIABLES
 from trace_logger.records import CaseResult, PytestRun
 

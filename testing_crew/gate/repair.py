@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from testing_crew.gate.claims import File
-from testing_crew.gate.text import UNREADABLE, read
+from testing_crew.gate.text import read
 from testing_crew.gate.weight import Tally, real
+from testing_crew.project.code import UNREADABLE
 
 
 def dropped(failed: str, repaired: str) -> Iterator[str]:

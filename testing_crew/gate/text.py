@@ -15,15 +15,13 @@ import re
 from pathlib import Path
 
 from testing_crew.gate.syntax import last_name
+from testing_crew.project.code import UNREADABLE
 from testing_crew.runner.inside.watch.asserts import TRIES
 from trace_logger.records import CodeUnderTest, PytestRun
 
 MOST_CHARACTERS = 1_000_000
 DOUBTS = frozenset({"no_assertion_about_target"})
 """Reasons that only say what was not seen. A mutant that a claim kills outweighs them: it may stand in a helper or a library."""
-
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
-"""What `read` raises, and what looking at a tree that is nested too deep may raise."""
 
 _TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
 _COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263

@@ -17,6 +17,8 @@ from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
 UNIT_LINE = "# unit: "
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
+"""What parsing may raise, and looking at a tree that is nested too deep; CPython 3.11 the last, where several threads parse."""
 SHOWN_CHARS = 6000  # room for a unit with its helpers; a unit that is longer by itself is shown whole
 _ENCODING_LINE = re.compile(r"\A((?:[ \t\f]*(?:#.*)?\n)??[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+", re.ASCII)  # PEP 263
 
@@ -163,6 +165,23 @@ def _import_text(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> str:
     return ast.unparse(kept)
 
 
+def heading(module: str, unit: str | None) -> str:
+    """The lines above what is shown of a module; a unit has one of its own."""
+    return f"{MODULE_LINE}{module}\n" + (f"{UNIT_LINE}{unit}\n" if unit else "")
+
+
+def parts(shown: str) -> tuple[str, str, str]:
+    """The module's name, the unit's and the code below of what `render` gave; a name is empty where its line is missing."""
+    module = unit = ""
+    if shown.startswith(MODULE_LINE):
+        first, _, shown = shown.partition("\n")
+        module = first.removeprefix(MODULE_LINE).strip()
+        if shown.startswith(UNIT_LINE):
+            second, _, shown = shown.partition("\n")
+            unit = second.removeprefix(UNIT_LINE).strip()
+    return module, unit, shown
+
+
 @lru_cache(maxsize=4)
 def _tree(source: str) -> ast.Module:
     """The tree of a module many of whose units are rendered one after the other; it is not changed."""
@@ -175,10 +194,9 @@ def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CH
     Helpers are left out, the furthest first, where the whole would exceed ``max_chars`` characters. With no unit, the
     whole source is shown.
     """
-    header = f"{MODULE_LINE}{module}\n"
+    header = heading(module, unit)
     if unit is None:
         return header + source.strip() + "\n"
-    header += f"{UNIT_LINE}{unit}\n"
     lines = source_lines(source)
     statements = _statements(_tree(source).body)
     by_name: dict[str, ast.stmt] = {}

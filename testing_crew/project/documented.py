@@ -7,6 +7,8 @@ import doctest
 import re
 from collections.abc import Iterator
 
+from testing_crew.project.code import UNREADABLE
+
 _EXAMPLE = re.compile(
     r"^[\s*•-]*`*(?:(?:e\.g\.|i\.e\.|for example|examples?)[,:]?\s*)?`*(?:assert\s+)?([A-Za-z_][\w.]*\(.*)$",
     re.IGNORECASE,
@@ -18,7 +20,6 @@ _DOUBT = re.compile(
     r"\b(bugs?|wrong|not|never|incorrect|instead|old|previous\w*|before|until|was|used|version|if|when|unless|with|given)\b",
     re.IGNORECASE,
 )
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 Said = tuple[str, str, str, int]
 """The source of a call, what it is said to print, the exception that it is said to raise, the digits that count (-1: all)."""
@@ -67,7 +68,7 @@ def _plain_example(text: str) -> Iterator[Said]:
                 # Written by hand, so its last digit may be rounded or cut off.
                 digits = [len(d) for d in re.findall(r"\.(\d+)", value.group(1))]
                 yield call, value.group(1), "", min(digits, default=-1)
-        except _UNREADABLE:
+        except UNREADABLE:
             continue
         if error or value:
             return

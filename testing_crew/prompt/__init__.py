@@ -10,9 +10,9 @@ on version 1 goes on getting that.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from testing_crew.project.code import heading, parts
 from testing_crew.prompt.notes import annotate
 
 PROMPT_VERSION = 3
@@ -27,14 +27,14 @@ UNNOTICED = "### Not noticed:"
 FAILED = "### Failed tests:"
 LOG = "### Failure log:"
 ANSWER = "### Tests:"
-_UNIT = re.compile(r"\A(# module: .*\n)# unit: .*\n")  # as `project.code.render` writes them
 
 
 def _render(version: int, code: str, *sections: tuple[str, str]) -> str:
-    shown = code if version >= 3 else _UNIT.sub(r"\1", code, count=1)
-    parts = [TASK, f"{CODE}\n{shown.strip()}", f"{CONSTRAINTS}\n{CONSTRAINTS_TEXT}"]
-    parts += [f"{header}\n{text.strip()}" for header, text in sections]
-    return "\n\n".join([*parts, ANSWER]) + "\n"
+    module, unit, below = parts(code)
+    shown = heading(module, None) + below if unit and version < 3 else code
+    made = [TASK, f"{CODE}\n{shown.strip()}", f"{CONSTRAINTS}\n{CONSTRAINTS_TEXT}"]
+    made += [f"{header}\n{text.strip()}" for header, text in sections]
+    return "\n\n".join([*made, ANSWER]) + "\n"
 
 
 def generate(code: str, version: int = PROMPT_VERSION) -> str:

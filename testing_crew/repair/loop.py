@@ -202,6 +202,5 @@ def _shorter(code: CodeUnderTest) -> list[str]:
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node):
                 node.body = node.body[1:] or [ast.Pass()]
-        head = f"{code_under_test.MODULE_LINE}{code.module}\n{code_under_test.UNIT_LINE}{code.unit}\n"
-        forms.append(f"{head}{ast.unparse(tree)}\n")
+        forms.append(f"{code_under_test.heading(code.module, code.unit)}{ast.unparse(tree)}\n")
     return list(dict.fromkeys(forms))

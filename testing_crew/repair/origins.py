@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from testing_crew.gate.syntax import cells_of, columns_of, last_name
+from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import said_of
 from trace_logger.records import CodeUnderTest
 
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -30,7 +30,7 @@ def origins(code: CodeUnderTest, tests: str) -> Origins:
     """Count the expectations of ``tests``, each row of a table as one; none in a file that does not parse."""
     try:
         return _count(ast.parse(code.source), ast.parse(tests))
-    except _UNREADABLE:
+    except UNREADABLE:
         return Origins()
 
 
@@ -55,7 +55,7 @@ def _said(source: ast.Module) -> set[tuple[str, str]]:
             try:
                 expression = ast.parse(call.strip(), mode="eval").body
                 result = f"!{error}" if error else ast.unparse(ast.parse(want.strip(), mode="eval").body)
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
             found.add((_call_text(expression), result))
     return found

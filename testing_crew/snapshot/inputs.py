@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import said_of
 from testing_crew.snapshot.kinds import ANYTHING, CALLABLES, CANONICAL, FORMATS, Function, arguments, defaults, kinds
 
@@ -17,6 +18,7 @@ _LARGEST = 10**6
 _MOST_CONSTANTS = 4
 _STAR = ("(1, 2)", "()", "('a', 'b')", "(3,)", "([1, 2], [3])", "('a', 1)")
 _LOOKING = ("startswith", "endswith", "split", "partition", "find", "rpartition", "strip")
+_SPECIAL = ("__len__", "__contains__", "__getitem__", "__eq__", "__repr__", "__str__")
 _Functions = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 Row = tuple[str, ...]
@@ -57,7 +59,7 @@ def definition(tree: ast.Module, unit: str) -> Function | ast.ClassDef | None:
     return None
 
 
-def of_function(function: Function, tree: ast.Module, most: int, docs: str | None = None) -> Inputs | None:
+def of_function(function: Function, tree: ast.Module, most: int, docs: str = "") -> Inputs | None:
     """At most ``most`` calls of ``function``, a part of ``tree``; None where it cannot be called by what is known here.
 
     ``docs`` are further docstrings that may call it.
@@ -84,7 +86,6 @@ def of_function(function: Function, tree: ast.Module, most: int, docs: str | Non
     names = tuple(pools)
     keyword = frozenset(a.arg for a in function.args.kwonlyargs if a.arg in pools)
     if star:  # what stands before it must be passed by position
-        keyword = frozenset(a.arg for a in function.args.kwonlyargs if a.arg in pools)
         skipped = [a.arg for a in bound if a.arg not in pools and a.arg not in ("self", "cls")]
         if any(a.arg in skipped for a in (*function.args.posonlyargs, *function.args.args)):
             return None
@@ -92,7 +93,7 @@ def of_function(function: Function, tree: ast.Module, most: int, docs: str | Non
         first = next(i for i, a in enumerate(bound) if a.arg in usual and a.arg not in pools)
         keyword |= frozenset(a.arg for a in bound[first:] if a.arg in pools)
     made = Inputs(names, (), keyword, star)
-    known = dict(_documented(function, made, usual, docs or ""))
+    known = dict(_documented(function, made, usual, docs))
     rows = list(known)
     for i in range(4 * most):
         row = tuple(_value(pools[n], usual.get(n), i, j) for j, n in enumerate(names))
@@ -126,7 +127,7 @@ def _without_idle(made: Inputs, usual: dict[str, str]) -> Inputs:
 def _is_literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except (*UNREADABLE, TypeError):
         return False
     return len(ast.unparse(node)) <= LONGEST
 
@@ -189,7 +190,7 @@ def _documented(function: Function, made: Inputs, usual: dict[str, str], docs: s
     for source, want, error, digits in (said for text in texts for said in said_of(text)):
         try:
             node = ast.parse(source.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except UNREADABLE:
             continue
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "tuple"):
             node = node.args[0] if len(node.args) == 1 else node
@@ -204,7 +205,7 @@ def _documented(function: Function, made: Inputs, usual: dict[str, str], docs: s
 def _is_literal_text(text: str) -> bool:
     try:
         return _is_literal(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return False
 
 
@@ -257,14 +258,7 @@ def of_class(node: ast.ClassDef, tree: ast.Module, most: int) -> Class | None:
         return None
     methods = []
     for name, function in own.items():
-        shown = not name.startswith("_") or name in (
-            "__len__",
-            "__contains__",
-            "__getitem__",
-            "__eq__",
-            "__repr__",
-            "__str__",
-        )
+        shown = not name.startswith("_") or name in _SPECIAL
         if not shown or function.decorator_list or isinstance(function, ast.AsyncFunctionDef):
             continue
         alone = len(arguments(function)) == 1 and not function.args.vararg

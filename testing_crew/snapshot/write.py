@@ -10,6 +10,7 @@ import ast
 import builtins
 import re
 
+from testing_crew.project.code import UNREADABLE, parts
 from testing_crew.snapshot.inputs import Class, Inputs, definition, of_class, of_function
 
 ROWS = 8  # of a function
@@ -39,13 +40,12 @@ def first(code: str) -> str:
 
 
 def _read(code: str) -> tuple[str, str, ast.Module]:
-    module = re.search(r"^# module: (.*)$", code, re.MULTILINE)
-    unit = re.search(r"^# unit: (.*)$", code, re.MULTILINE)
+    module, unit, _ = parts(code)
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         tree = ast.Module([], [])
-    return module[1] if module else "", unit[1] if unit else "", tree
+    return module, unit, tree
 
 
 def _only(tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
@@ -75,7 +75,7 @@ def _raises(name: str, number: int, error: str, names: list[str], rows: list[tup
 
 
 def _class_tests(known: Class) -> list[str]:
-    made = known.made.call(known.name, known.made.rows[0]) if known.made.names else f"{known.name}()"
+    made = known.made.call(known.name, known.made.rows[0])
     name = f"test_{known.name.lower()}"
     looks = [f"obj.{attribute}" for attribute in known.state[:_STATE]]
     tests = [_plain(name, made, [], looks)] if looks else []
@@ -174,6 +174,6 @@ def _cells(row: str) -> list[str]:
 def _is_literal(text: str) -> bool:
     try:
         ast.literal_eval(text)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+    except (*UNREADABLE, TypeError):
         return text == "set()"
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def examples_of(rng: random.Random, unit: Unit, version: int) -> Iterator[Exampl
     """The examples that one unit gives: its first file, and repairs of files with faults."""
     for number in range(1 + _REPAIRS):
         source = unit.sources[-1] if rng.random() < _BARE else unit.sources[0]
-        program = Program(source, unit.program.module, unit.program.unit, unit.program.parameters)
+        program = replace(unit.program, source=source)
         made: Example | None = None
         if isinstance(unit.tests, Table):
             table = unit.tests.over(program)

@@ -23,7 +23,7 @@ import sysconfig
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -32,7 +32,7 @@ from pathlib import Path
 from finetune.data.packages import Package, read_installed
 from finetune.data.real import Unit, read
 from finetune.data.real.probe import CHUNK
-from finetune.data.real.tables import of_class, of_function, snippets_of_class
+from finetune.data.real.tables import Outcome, of_class, of_function, snippets_of_class
 from finetune.data.sources.testgeneval import module_name
 from finetune.data.synthetic.program import Program
 from testing_crew.errors import UserMistake
@@ -69,14 +69,15 @@ class Module:
     licence: str
 
 
-def standard() -> Iterator[Module]:
-    """The modules of Python's own library."""
+def standard(named: Collection[str] = ()) -> Iterator[Module]:
+    """The modules of Python's own library, or those of them that are ``named``."""
     top = Path(sysconfig.get_paths()["stdlib"])
     for file in sorted(top.rglob("*.py")):
         inside = file.relative_to(top)
-        if inside.parts[0] in sys.stdlib_module_names or len(inside.parts) == 1:
-            text = file.read_text(encoding="utf-8", errors="replace")
-            yield Module(module_name(inside.as_posix()), text, "python", "PSF-2.0")
+        name = module_name(inside.as_posix())
+        is_ours = inside.parts[0] in sys.stdlib_module_names or len(inside.parts) == 1
+        if is_ours and (not named or name in named):
+            yield Module(name, file.read_text(encoding="utf-8", errors="replace"), "python", "PSF-2.0")
 
 
 def installed(site: Path) -> Iterator[Module]:
@@ -127,14 +128,13 @@ class Harvest:
     def units(self, module: Module) -> list[Unit]:
         """The units of a module that came to something."""
         try:
-            tree = ast.parse(module.text)
-            names = [u.name for u in code_under_test.find_units(tree)]
+            names = [u.name for u in code_under_test.find_units(ast.parse(module.text))]
         except (SyntaxError, ValueError, RecursionError):
             return []
         random.Random(module.name).shuffle(names)
         planned = []
         for name in names[:_MOST_OF_A_MODULE]:
-            made = self._planned(module, tree, name)
+            made = self._planned(module, name)
             if made is not None:
                 planned.append(made)
         if not planned:
@@ -142,14 +142,12 @@ class Harvest:
         outcomes = self._try(module.name, [s for _, _, snippets in planned for s in snippets])
         found, at = [], 0
         for program, inputs, snippets in planned:
-            told = outcomes[at : at + len(snippets)]
+            told = [outcome for outcome in outcomes[at : at + len(snippets)] if outcome is not None]
             at += len(snippets)
             self.said["tried"] += 1
-            if None in told:
+            if len(told) < len(snippets):
                 continue
-            tests = (
-                of_class(program, inputs, told) if isinstance(inputs, Class) else of_function(program, inputs, told)  # type: ignore[arg-type]
-            )
+            tests = of_class(program, inputs, told) if isinstance(inputs, Class) else of_function(program, inputs, told)
             if tests is None:
                 continue
             bare = _shown(module, program.unit, 0)
@@ -160,9 +158,7 @@ class Harvest:
         self.said["kept"] += len(kept)
         return kept
 
-    def _planned(
-        self, module: Module, tree: ast.Module, name: str
-    ) -> tuple[Program, Inputs | Class, list[list[object]]] | None:
+    def _planned(self, module: Module, name: str) -> tuple[Program, Inputs | Class, list[list[object]]] | None:
         try:
             shown = _shown(module, name, code_under_test.SHOWN_CHARS)
             if len(shown) > LONGEST_SHOWN:
@@ -189,7 +185,7 @@ class Harvest:
         inputs = inputs_of_function(node, parsed, CALLS)
         return (program, inputs, [[[], inputs.call(name, row), []] for row in inputs.rows]) if inputs else None
 
-    def _try(self, name: str, snippets: list[list[object]]) -> list[dict[str, object] | None]:
+    def _try(self, name: str, snippets: list[list[object]]) -> list[Outcome | None]:
         asked = repr(json.dumps({"module": name, "snippets": snippets}))
         tests = re.sub(
             r"^ASKED: .*$",
@@ -199,7 +195,7 @@ class Harvest:
             flags=re.M,
         )
         run = self.runner.execute(plan_text(self._code, tests), Variation(measure=False)).run
-        found: list[dict[str, object] | None] = [None] * len(snippets)
+        found: list[Outcome | None] = [None] * len(snippets)
         for case in run.cases:
             number = re.fullmatch(r"\((\d+)\)", case.row or "")
             if case.exception == "Found" and number:
@@ -238,7 +234,7 @@ def worth_trying(module: Module, reachable: set[str]) -> int:
 
 
 def _shown(module: Module, name: str, most: int) -> str:
-    return code_under_test.render(module.text, module.name, name, most).split("\n", 2)[2]
+    return code_under_test.parts(code_under_test.render(module.text, module.name, name, most))[2]
 
 
 def harvest(modules: Sequence[Module], site: Path, out: Path, minutes: float | None = None) -> Counter[str]:
@@ -316,14 +312,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if chosen.packages:
             lines = chosen.packages.read_text(encoding="utf-8").splitlines()
             install([line.strip() for line in lines if line.strip() and not line.startswith("#")], site)
-        found = [
-            *(standard() if chosen.standard or chosen.modules else ()),
-            *(() if chosen.modules else installed(site)),
-        ]
-        named = set(chosen.modules.split(",")) if chosen.modules else None
-        modules = [
-            m for m in found if (m.name in named if named else not _LEFT_OUT.search(m.name) and len(m.text) < 300_000)
-        ]
+        if chosen.modules:
+            modules = list(standard(chosen.modules.split(",")))
+        else:
+            found = [*(standard() if chosen.standard else ()), *installed(site)]
+            modules = [m for m in found if not _LEFT_OUT.search(m.name) and len(m.text) < 300_000]
         random.Random(0).shuffle(modules)
         reachable = {*sys.stdlib_module_names, *importable(site), *map(str, metadata.packages_distributions())}
         offered = {module: worth_trying(module, reachable) for module in modules}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from finetune.data.synthetic.classes import Step
@@ -15,8 +16,10 @@ from testing_crew.snapshot.inputs import Class, Inputs
 Outcome = dict[str, Any]
 
 MOST_ROWS = 6
+_LEAST_ROWS = 3  # where there are as many: of those that give the same, too
 _MOST_RAISED = 3
 _MOST_STEPS = 8
+_MOST_LOOKS = 4
 # What a call with values of the wrong type raises: no test that anybody wants, unless the code says so itself.
 _ACCIDENTS = {
     "TypeError", "AttributeError", "NameError", "UnboundLocalError", "RecursionError", "ImportError", "SystemError",
@@ -59,7 +62,7 @@ def of_function(program: Program, inputs: Inputs, outcomes: list[Outcome]) -> Ta
             seen.add(o["value"])
             picked.append((row, o))
     for row, o in returned:
-        if len(picked) < min(MOST_ROWS, 3) and (row, o) not in picked:
+        if len(picked) < _LEAST_ROWS and (row, o) not in picked:
             picked.append((row, o))
     raised: list[Row] = []
     own: set[str] = set()
@@ -73,11 +76,16 @@ def of_function(program: Program, inputs: Inputs, outcomes: list[Outcome]) -> Ta
     picked.sort(key=lambda pair: inputs.rows.index(pair[0]))
     rows = tuple(Row(tuple(map(value_of, row)), value_of(o["value"])) for row, o in picked)
     parameters = tuple(Parameter(n, "", False, n in inputs.keyword) for n in inputs.names)
-    program = Program(program.source, program.module, program.unit, parameters)
     return Table(
-        program, inputs.names, rows, tuple(raised), inputs.keyword, "list" if lazy else "", star=inputs.star,
+        replace(program, parameters=parameters),
+        inputs.names,
+        rows,
+        tuple(raised),
+        inputs.keyword,
+        "list" if lazy else "",
+        star=inputs.star,
         beside=tuple(sorted(own)),
-    )  # fmt: skip
+    )
 
 
 def _is_meant(name: str, source: str) -> bool:
@@ -86,8 +94,8 @@ def _is_meant(name: str, source: str) -> bool:
 
 def snippets_of_class(found: Class) -> list[tuple[str, str, str, list[str]]]:
     """(the method's name, how the object is made, what is done with it, what is looked at) of each call that is tried."""
-    made = [found.made.call(found.name, row) if found.made.names else f"{found.name}()" for row in found.made.rows]
-    looks = [f"obj.{name}" for name in found.state[:4]]
+    made = [found.made.call(found.name, row) for row in found.made.rows]
+    looks = _looks(found)
     tried = [("", text, "obj", looks) for text in made]
     for text in made[:3]:
         for name, inputs in found.methods[:10]:
@@ -96,12 +104,16 @@ def snippets_of_class(found: Class) -> list[tuple[str, str, str, list[str]]]:
     return tried
 
 
+def _looks(found: Class) -> list[str]:
+    return [f"obj.{name}" for name in found.state[:_MOST_LOOKS]]
+
+
 def _subject(name: str, inputs: Inputs, row: tuple[str, ...]) -> str:
     if name in ("__len__", "__str__", "__repr__"):
-        return f"{name.strip('_')}(obj)" if name != "__len__" else "len(obj)"
+        return f"{name.strip('_')}(obj)"
     if name in ("__contains__", "__getitem__", "__eq__"):
         return {"__contains__": f"{row[0]} in obj", "__getitem__": f"obj[{row[0]}]", "__eq__": f"obj == {row[0]}"}[name]
-    return "obj." + (inputs.call(name, row) if row else f"{name}()")
+    return f"obj.{inputs.call(name, row)}"
 
 
 def of_class(program: Program, found: Class, outcomes: list[Outcome]) -> list[Step] | None:
@@ -122,7 +134,7 @@ def of_class(program: Program, found: Class, outcomes: list[Outcome]) -> list[St
     name = f"test_{program.unit.lower()}"
     steps = [
         Step(f"{name}_{look.removeprefix('obj.')}", best, (), look, value_of(value))
-        for look, value in zip([f"obj.{s}" for s in found.state[:4]], fresh[best], strict=False)
+        for look, value in zip(_looks(found), fresh[best], strict=False)
         if value is not None
     ][:2]
     per_method: Counter[str] = Counter()
@@ -135,13 +147,9 @@ def of_class(program: Program, found: Class, outcomes: list[Outcome]) -> list[St
             continue
         values.add((method, repr((step.value, step.raises))))
         per_method[method] += 1
-        steps.append(step if per_method[method] == 1 else Step(f"{step.name}_2", *_rest(step)))
+        steps.append(step if per_method[method] == 1 else replace(step, name=f"{step.name}_2"))
     told = {repr((s.value, s.raises)) for s in steps}
     return steps if len(steps) > 1 and len(told) > 1 and any(per_method.values()) else None
-
-
-def _rest(step: Step) -> tuple[Any, ...]:
-    return step.made, step.before, step.subject, step.value, step.raises
 
 
 def _step(

@@ -2,6 +2,8 @@
 
 import json
 import random
+import sys
+import textwrap
 from collections import Counter
 
 import pytest
@@ -12,6 +14,7 @@ from finetune.data.real import harvest
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
 from testing_crew.runner.run import Runner
+from trace_logger.records import CodeUnderTest
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,6 @@ def test_functions_and_their_true_results_are_found(units):
     assert {"indent", "dedent", "mean"} <= set(found)
     assert "import pytest\nfrom textwrap import indent\n" in found["indent"].text()
     for row in found["dedent"].tests.returned:
-        import textwrap
-
         assert textwrap.dedent(*row.args) == row.value
 
 
@@ -47,11 +48,7 @@ def test_each_test_file_passes_and_tells_more_than_one_thing(units):
     with Runner() as runner:
         for unit in units:
             source = f"from {unit.program.module} import *\n"
-            from trace_logger.records import CodeUnderTest
-
-            code = CodeUnderTest(
-                source=source, shown=source, module="anchor", root="", interpreter=harvest.sys.executable
-            )
+            code = CodeUnderTest(source=source, shown=source, module="anchor", root="", interpreter=sys.executable)
             assert runner.run(code, unit.text()).passed, unit.text()
     for unit in units:
         if not isinstance(unit.tests, list):
@@ -77,7 +74,7 @@ def test_examples_are_first_files_and_repairs_under_the_one_template(units):
 
 
 def test_a_harvest_that_was_stopped_is_taken_up_again(tmp_path, capsys):
-    modules = [m for m in harvest.standard() if m.name in ("textwrap", "colorsys")]
+    modules = list(harvest.standard(("textwrap", "colorsys")))
     out = tmp_path / "real.jsonl"
     (tmp_path / "packages").mkdir()
     harvest.harvest(modules[:1], tmp_path / "packages", out)
