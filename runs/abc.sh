@@ -34,8 +34,6 @@ out=${out:-runs/out/abc-$(basename "$base")${smoke:+-smoke}}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
-longest=1000
-[ "$base" = embedded ] || longest=1500
 if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; fi
 
 # Permissively licensed packages whose source distributions carry tests; none of them is in our benchmarks.
@@ -54,7 +52,7 @@ stage() { # stage NAME SOURCE…
   local sources=(); for source in "$@"; do sources+=(--data "$source"); done
   if ls "$TESTING_CREW_HOME"/adapters/*-"$name"-*/training.json >/dev/null 2>&1; then echo "== stage $name is there =="; return; fi
   echo "== stage $name: $* =="
-  $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=$longest" --set data.dev_share=0.1 --set data.prompt_version=2 \
+  $crew train "$name" --base "$base" "${sources[@]}" --set "data.max_tokens=1500" --set data.dev_share=0.1 \
     --set data.dev_rows=60 --resume ${minutes:+--minutes "$minutes"} ${smoke:+--set micro_tokens=1024 --set max_steps=4 --set accumulation=1 --set evaluations=2} "${sets[@]}" "${more[@]}"
 }
 

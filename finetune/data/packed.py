@@ -97,9 +97,16 @@ def make_examples(config: PretrainConfig) -> dict[str, list[Made]]:
     found: dict[str, list[Made]] = {name: [] for name in sets}
     try:
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-            for (name, _), rows in zip(jobs, pool.map(_make, [job for _, job in jobs]), strict=True):
-                found[name] += rows
-                print(f"\rexamples: {sum(map(len, found.values()))}", end="", flush=True)
+            # Not ``pool.map``: it cancels what is left when one process dies, at which the pool's own thread fails before it
+            # has ended the others (CPython's InvalidStateError in ``terminate_broken``).
+            made = [(name, pool.submit(_make, job)) for name, job in jobs]
+            try:
+                for name, rows in made:
+                    found[name] += rows.result()
+                    print(f"\rexamples: {sum(map(len, found.values()))}", end="", flush=True)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     except BrokenProcessPool:
         hint = "The system may have run out of memory (see dmesg). Nothing was written: give the same command again."
         raise UserMistake("a process that makes examples was killed", hint=hint) from None

@@ -26,6 +26,7 @@ DOUBTS = frozenset({"no_assertion_about_target"})
 _TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
 _COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
 _FORGIVING = ("suppress", "exception")  # contextlib's block, and a future's answer
+_FORGIVING_ARGUMENT = "return_exceptions"  # of asyncio.gather
 _BLANK = re.compile(r"[ \t\f]*(?:#|$)")
 _READ_AS_IT_IS = re.compile(r"utf-?8(-.*)?|(us-)?ascii")  # `utf-8-unix` and its like are UTF-8 to Python
 
@@ -86,7 +87,7 @@ def forgives(tests: str) -> bool:
     return any(
         (isinstance(node, TRIES) and node.handlers)
         or (isinstance(node, ast.Call) and last_name(node.func) in _FORGIVING)
-        or (isinstance(node, ast.keyword) and node.arg == "return_exceptions")
+        or (isinstance(node, ast.keyword) and node.arg == _FORGIVING_ARGUMENT)
         for node in ast.walk(read(tests))
     )
 
