@@ -72,6 +72,8 @@ class Plan:
         places = [*(p for p in (self.root, self.top, self.settings, self.target) if p is not None)]
         if self.top is not None and Path(self.test).is_relative_to(self.top):
             places.append(self.top / Path(self.test).relative_to(self.top).parts[0])  # where all of the top is too much
+        elif (test := Path(self.test)).is_absolute():  # written elsewhere, with what lies beside it
+            places.append(test if test.parent == Path.home() else test.parent)
         return box.needed_paths([*map(str, places), self.interpreter.executable, *self.interpreter.places])
 
     def place(self, work: Path) -> Placed:

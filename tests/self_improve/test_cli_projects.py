@@ -162,3 +162,12 @@ def test_where_the_tests_of_a_module_go(project, files, target, name):
     else:
         (planned,), _ = plan([project / target], None, "tests", None, force=True)
         assert planned.test_file == project / "tests" / name
+
+
+def test_a_file_may_be_written_outside_the_folder_of_what_it_tests(project):
+    """No file says where this project begins: then it is the module's own folder, and the tests are beside it."""
+    lay(project, {"code/rates.py": CODE})
+    (planned,), _ = plan([project / "code" / "rates.py"], project / "kept", "tests", None, force=False)
+    with Runner() as runner:
+        assert put(planned, claims_about("rates"), "# header\n", runner) == Tried((), (), ())
+    assert (project / "kept" / "test_rates.py").is_file()
