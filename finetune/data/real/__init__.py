@@ -26,7 +26,7 @@ DEV_PACKAGES = {
 }  # fmt: skip
 """Held out of training, to choose by; what is scored is refused when it is read (`finetune.data.packages.SCORED`)."""
 
-_REPAIRS = 2  # of each unit, each with faults of its own
+_REPAIRS = 5  # of each unit, each with faults of its own
 _BARE = 0.25  # the share of examples that show a unit without its helpers
 
 
@@ -57,6 +57,7 @@ class Unit:
                 "names": table.names, "keyword": sorted(table.keyword), "star": table.star, "wrap": table.wrap,
                 "beside": table.beside, "returned": [[_texts(r.args), values.literal(r.value)] for r in table.returned],
                 "raised": [[_texts(r.args), r.raises, r.message] for r in table.raised],
+                "accidents": [[_texts(r.args), r.raises, r.message] for r in table.accidents],
             }  # fmt: skip
         else:
             made["steps"] = [
@@ -77,10 +78,14 @@ class Unit:
             tests = [Step(n, m, tuple(b), s, value_of(v), r) for n, m, b, s, v, r in made["steps"]]
         else:
             returned = tuple(Row(tuple(map(value_of, a)), value_of(v)) for a, v in made["returned"])
-            raised = tuple(Row(tuple(map(value_of, a)), raises=r, message=m) for a, r, m in made["raised"])
-            tests = Table(
-                program, names, returned, raised, keyword, made["wrap"], star=made["star"], beside=tuple(made["beside"])
+            raised, accidents = (
+                tuple(Row(tuple(map(value_of, a)), raises=r, message=m) for a, r, m in made[name])
+                for name in ("raised", "accidents")
             )
+            tests = Table(
+                program, names, returned, raised, keyword, made["wrap"],
+                star=made["star"], beside=tuple(made["beside"]), accidents=accidents,
+            )  # fmt: skip
         return cls(made["package"], made["licence"], tuple(made["sources"]), tests, program)
 
 

@@ -18,6 +18,8 @@ Outcome = dict[str, Any]
 MOST_ROWS = 6
 _LEAST_ROWS = 3  # where there are as many: of those that give the same, too
 _MOST_RAISED = 3
+_MOST_ACCIDENTS = 6
+_LONGEST_MESSAGE = 90  # characters
 _MOST_STEPS = 8
 _MOST_LOOKS = 4
 # What a call with values of the wrong type raises: no test that anybody wants, unless the code says so itself.
@@ -65,9 +67,12 @@ def of_function(program: Program, inputs: Inputs, outcomes: list[Outcome]) -> Ta
         if len(picked) < _LEAST_ROWS and (row, o) not in picked:
             picked.append((row, o))
     raised: list[Row] = []
+    accidents: list[Row] = []
     own: set[str] = set()
     for row, o in pairs:
         meant = "raises" in o and (o["known"] or o["own"]) and _is_meant(o["raises"], program.source)
+        if "raises" in o and not meant and o["known"] and len(o["message"]) <= _LONGEST_MESSAGE:
+            accidents.append(Row(tuple(map(value_of, row)), raises=o["raises"], message=o["message"]))
         if meant and len(raised) < _MOST_RAISED and sum(r.raises == o["raises"] for r in raised) < 2:
             raised.append(Row(tuple(map(value_of, row)), raises=o["raises"], message=o["message"]))
             own |= {o["raises"]} if o["own"] else set()
@@ -85,6 +90,7 @@ def of_function(program: Program, inputs: Inputs, outcomes: list[Outcome]) -> Ta
         "list" if lazy else "",
         star=inputs.star,
         beside=tuple(sorted(own)),
+        accidents=tuple(accidents[:_MOST_ACCIDENTS]),
     )
 
 

@@ -42,7 +42,8 @@ def repair(rng: random.Random, table: Table, version: int = prompt.PROMPT_VERSIO
 
     ``version`` is that of the prompt, and belongs to the model that is trained.
     """
-    fault = rng.choices(list(FAULTS), [weight for _, weight in FAULTS.values()])[0]
+    fits = {name: weight for name, (_, weight) in FAULTS.items() if name != "accident" or table.accidents}
+    fault = rng.choices(list(fits), list(fits.values()))[0]
     made_up = rng.random() < 0.5
     broken = FAULTS[fault][0](rng, table, made_up)
     if broken is None or not broken.log or broken.failed.text() == broken.fixed.text():

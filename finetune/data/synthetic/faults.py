@@ -128,6 +128,29 @@ def _break_raises_in_table(rng: random.Random, table: Table, made_up: bool) -> B
     return Broken(failed, replace(table, returned=tuple(kept), raised=(*raised, *now_raising)), log)
 
 
+def _break_accident(rng: random.Random, table: Table, made_up: bool) -> Broken | None:
+    """Rows whose arguments the code is not made for, and wrong values beside them: others take their place, no row is lost."""
+    if not table.accidents or not table.returned:
+        return None
+    bad = rng.sample(table.accidents, min(len(table.accidents), rng.randint(1, len(table.returned))))
+    replaced = {id(row): wrong for row, wrong in zip(rng.sample(table.returned, len(bad)), bad, strict=True)}
+    guesses = [row.value for row in table.returned]
+    failed, log = [], []
+    for row in table.returned:
+        wrong = replaced.get(id(row))
+        if wrong is not None:
+            row = Row(wrong.args, rng.choice(guesses))
+            shown = (*row.args, row.value)
+            log.append(_raised(f"test_{table.program.unit}", shown, str(wrong.raises), wrong.message))
+        elif rng.random() < 0.5:
+            guess = values.wrong(rng, row.value, _plain(row.args), guesses)
+            if guess != row.value and len(values.literal(guess)) <= LONGEST_VALUE:
+                log.append(_got(table, row, guess, row.value))
+                row = replace(row, value=guess)
+        failed.append(row)
+    return Broken(replace(table, returned=tuple(failed)), table, log)
+
+
 def _break_no_raise(rng: random.Random, table: Table, made_up: bool) -> Broken | None:
     """A row was said to raise and does not."""
     if len(table.returned) < 2:
@@ -228,6 +251,7 @@ def _break_import(rng: random.Random, table: Table, made_up: bool) -> Broken | N
 FAULTS = {
     "values": (_break_values, 56),
     "raises_in_table": (_break_raises_in_table, 22),
+    "accident": (_break_accident, 25),  # real code alone has them
     "no_raise": (_break_no_raise, 7),
     "wrong_exception": (_break_exception, 7),
     "arity": (_break_arity, 3),

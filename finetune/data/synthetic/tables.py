@@ -39,6 +39,9 @@ class Table:
     imported: str | None = None
     star: str = ""  # the column that holds all further positional arguments
     beside: tuple[str, ...] = ()  # what else the file imports: exceptions of the module's own
+    accidents: tuple[
+        Row, ...
+    ] = ()  # calls that nobody would test: their arguments are of no type that the code is made for
 
     def over(self, program: Program) -> Table:
         """The same tests of the same unit, of which something else is shown."""

@@ -8,6 +8,7 @@ import pytest
 from testing_crew import prompt
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Completion, Sampling
+from testing_crew.backends.batch import Sequence_
 from testing_crew.backends.many import candidates_of, complete_many
 from testing_crew.errors import GenerationFailed, PromptTooLong
 
@@ -124,3 +125,19 @@ def test_a_server_is_not_asked_any_further_once_nobody_listens():
     answers.close()
     time.sleep(0.5)
     assert len(server.asked) < 15
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"import pytest\n" + b"0, " * 200, True),
+        (b"x" * 500, True),
+        (b"    (1, 2, 3),\n" * 30, True),
+        (b"    (1, 2, 3),\n" * 20, False),  # not for so long yet
+        (b"".join(b"    (%d, %d),\n" % (n, n + 1) for n in range(100)), False),
+        (b"0, " * 200 + b"0])\n", False),
+        (b"", False),
+    ],
+)
+def test_an_answer_that_goes_round_in_a_loop_is_seen(answer, expected):
+    assert Sequence_(0, [1], SHORT, 100, answer=answer).goes_round is expected

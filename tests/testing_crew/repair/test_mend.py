@@ -19,9 +19,9 @@ TEST = "from shop.maths import add\n\n\ndef test_add():\n    assert add(1, 2) ==
         (f"Sure! Here are the tests:\n\n```python\n{TEST}```\nHope this helps.", ("markdown",)),
         (f"```\n{TEST}", ("markdown",)),
         (f"Here you go\n{TEST}", ("markdown",)),
-        (f"{TEST}\nThese tests cover the edges.", ("unfinished end",)),
-        (f"{TEST}\n\ndef test_more():\n    assert add(1,", ("unfinished end",)),
-        (f"{TEST}\n\n@pytest.mark.parametrize('a', [1, 2", ("unfinished end",)),
+        (f"{TEST}\nThese tests cover the edges.", ("what cannot be read",)),
+        (f"{TEST}\n\ndef test_more():\n    assert add(1,", ("what cannot be read",)),
+        (f"{TEST}\n\n@pytest.mark.parametrize('a', [1, 2", ("what cannot be read",)),
         (f"{TEST}<｜end▁of▁sentence｜>", ()),
         (TEST.replace("shop.maths", "your_module"), ("import path of the target",)),
         (TEST.replace("shop.maths", ".maths"), ("import path of the target",)),
@@ -32,6 +32,48 @@ def test_mechanical_faults_are_mended_and_the_tests_left_as_they_are(completion,
     found = mend(completion, CODE)
     assert ast.dump(ast.parse(found.tests)) == ast.dump(ast.parse(TEST))
     assert found.mended == mended
+
+
+TABLE = """import pytest
+from shop.maths import add
+
+
+@pytest.mark.parametrize("a, b, expected", [
+    (1, 2, 3),
+%s    (2, 2, 4),
+])
+def test_add(a, b, expected):
+    assert add(a, b) == expected
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "mended"),
+    [
+        ("    (3694839230, 3694839230th),\n", "what cannot be read"),
+        ("    ('a, 'b', 'c'),\n    (1, {'x': 0: 1}, 2),\n", "what cannot be read"),
+        ("    (1, 2, 3),\n    (1,2,  3),\n", "repeated rows"),
+    ],
+)
+def test_rows_that_say_nothing_are_left_out_and_the_others_stay(rows, mended):
+    found = mend(TABLE % rows, CODE)
+    assert ast.dump(ast.parse(found.tests)) == ast.dump(ast.parse(TABLE % ""))
+    assert found.mended == (mended,)
+
+
+def test_a_test_that_cannot_be_read_goes_alone_with_what_stands_above_it():
+    broken = '@pytest.mark.parametrize("a", [\n    1,\n    2\n]\ndef test_more(a):\n    assert add(a, ) = = 2\n\n\n'
+    last = "def test_last():\n    assert add(0, 0) == 0\n"
+    found = mend(f"{TEST}\n\n{broken}That was the second.\n\n\n{last}", CODE)
+    assert found.tests == f"{TEST}\n\n{last}"
+
+
+def test_rows_of_several_lines_and_other_lists_keep_what_they_repeat():
+    rows = "    (1, 2, 3), (1, 2, 3),\n    (\n        1, 2, 3),\n"
+    text = (
+        TABLE % rows
+    ) + "\n\ndef test_list():\n    assert [add(x, 1) for x in [\n        1,\n        1,\n    ]] == [2, 2]\n"
+    assert mend(text, CODE).tests == text
 
 
 def test_a_missing_import_of_pytest_is_put_in():
