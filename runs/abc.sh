@@ -34,7 +34,7 @@ out=${out:-runs/out/abc-$(basename "$base")${smoke:+-smoke}}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
-if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; fi
+if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; export TESTING_CREW_CANDIDATES=1; fi
 
 # Permissively licensed packages whose source distributions carry tests; none of them is in our benchmarks.
 packages=(pydash==8.1.0 validators==0.36.0 wcwidth==0.9.4 pyrsistent==0.20.0 tomlkit==0.15.2 natsort==8.4.0 parse==1.22.4

@@ -34,7 +34,7 @@ out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
 # A small model learns at a higher rate than C's own recipe for a large one; its window is 1,024 tokens.
 [ "$base" != embedded ] || sets=(--set learning_rate=1e-3 --set epochs=8 --set data.max_tokens=1000 "${sets[@]}")
-[ -z "$smoke" ] || { count=12 samples=1; sets+=(--set max_steps=2 --set evaluations=1 --set data.replay_share=0.0); }
+[ -z "$smoke" ] || { export TESTING_CREW_CANDIDATES=1; count=12 samples=1; sets+=(--set max_steps=2 --set evaluations=1 --set data.replay_share=0.0); }
 
 cd "$out"
 if [ ! -e project ]; then

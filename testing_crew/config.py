@@ -61,7 +61,7 @@ class Config(Settings):
         default=8,
         ge=1,
         le=64,
-        description="How many answers a model in this process is asked for in a round whose first answer is not accepted.",
+        description="How many answers a model in this process is asked for where a repair is not accepted, or a first file has no test.",
     )
     target_coverage: float = Field(
         default=0.85,

@@ -116,7 +116,7 @@ class TestingCrew:
         iteration = 0
         for iteration in range(1, self.max_iterations + 1):
             yield {"type": "iteration_start", "iteration": iteration, "max_iterations": self.max_iterations}
-            for loop, attempt in job.round(iteration):
+            for loop, attempt in job.round(iteration, is_last=iteration == self.max_iterations):
                 yield {
                     "type": "unit_complete",
                     "iteration": iteration,
@@ -196,7 +196,8 @@ class TestingCrew:
             job = self.job(target, recorder)
             if previous_tests.strip():
                 job.seed(previous_tests, previous_failures, iteration)
-            for _ in job.round(max([iteration, *(loop.rounds + 1 for loop in job.loops)])):
+            following = max([iteration, *(loop.rounds + 1 for loop in job.loops)])
+            for _ in job.round(following, is_last=following >= self.max_iterations):
                 pass
             tests = job.tests()
             run, accepted, _ = self.verdict(job, tests)

@@ -47,16 +47,16 @@ class Job:
         """Run and judge one test file."""
         return Gate(self.runner).judge(plan_text(code, tests, self.target.files), failed)
 
-    def round(self, iteration: int) -> Iterator[tuple[RepairLoop, Attempt | None]]:
+    def round(self, iteration: int, is_last: bool = False) -> Iterator[tuple[RepairLoop, Attempt | None]]:
         """Make round ``iteration`` of all units together; each attempt is recorded as soon as it is judged.
 
-        Every unit's first answer is asked for at once, then, for those that were not accepted, ``candidates`` in all. Yields each
-        unit with the round's best. A unit that an earlier, interrupted run brought this far is passed over.
+        Every unit's first answer is asked for at once, then, where it pays (`_pays`), ``candidates`` in all. Yields each unit with
+        the round's best. A unit that an earlier, interrupted run brought this far is passed over.
         """
         going = [loop for loop in self.loops if not loop.done and loop.rounds < iteration]
-        later = {loop: loop.asked(iteration) for loop in self.loops if self._is_half_way(loop, iteration)}
+        later = {loop: loop.asked(iteration) for loop in self.loops if self._is_half_way(loop, iteration, is_last)}
         for loop, ask, attempt in self._answers([(loop, loop.ask(), 0) for loop in going], iteration):
-            if attempt is None or attempt.accepted or self.candidates == 1:
+            if attempt is None or not self._pays(attempt, is_last):
                 yield loop, attempt
             else:
                 later[loop] = ask
@@ -69,11 +69,20 @@ class Job:
         for loop in waiting:
             yield loop, loop.latest
 
-    def _is_half_way(self, loop: RepairLoop, iteration: int) -> bool:
+    def _pays(self, first: Attempt, is_last: bool) -> bool:
+        """Whether more answers are drawn beside a round's first: not where a repair of it may still come, or it was an extra.
+
+        A first file mostly fails by the values that it expects, which the log tells and no other draw knows.
+        """
+        if self.candidates == 1 or first.accepted or first.kind == "complete":
+            return False
+        return first.kind == "repair" or first.run.verdict == "no_tests" or is_last
+
+    def _is_half_way(self, loop: RepairLoop, iteration: int, is_last: bool) -> bool:
         """Whether an earlier, interrupted run asked for some of the round's answers only."""
-        drawn = sum(attempt.iteration == iteration for attempt in loop.attempts)
+        made = [attempt for attempt in loop.attempts if attempt.iteration == iteration]
         begun = not loop.done and loop.rounds == iteration and not loop.was_accepted_in(iteration)
-        return begun and drawn < self.candidates
+        return begun and len(made) < self.candidates and self._pays(made[0], is_last)
 
     def _answers(
         self, asks: list[tuple[RepairLoop, Ask, int]], iteration: int

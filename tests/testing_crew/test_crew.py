@@ -119,23 +119,25 @@ class Drawing(ScriptedBackend):
             yield index, self.complete(*ask)
 
 
-def test_a_round_whose_first_answer_is_not_accepted_draws_others_and_keeps_them_all(project):
-    backend = Drawing([WRONG, "no code", RIGHT])
+def test_a_repair_that_is_not_accepted_draws_others_and_keeps_them_all(project):
+    backend = Drawing([WRONG, WRONG, "no code", RIGHT])
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
-    assert (last["success"], last["iterations"], last["final_tests"]) == (True, 1, RIGHT)
-    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.7, 1), (0.7, 2)]
-    assert len(set(backend.prompts)) == 1
+    assert (last["success"], last["iterations"], last["final_tests"]) == (True, 2, RIGHT)
+    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.0, 0), (0.7, 1), (0.7, 2)]
+    assert len(set(backend.prompts[1:])) == 1
     with closing(TraceStore.open()) as store:
         attempts = store.get_trace(last["trace_id"]).attempts
-        assert [(a.iteration, a.candidate, a.accepted) for a in attempts] == [
-            (1, 0, False),
-            (1, 1, False),
-            (1, 2, True),
-        ]
-        (pair,) = (
-            store.pairs()
-        )  # the first answer and the accepted one; what was drawn beside it is no failure to repair
-        assert (pair.failed_test, pair.fixed_test) == (WRONG, RIGHT)
+        made = [(a.iteration, a.candidate, a.accepted) for a in attempts]
+        assert made == [(1, 0, False), (2, 0, False), (2, 1, False), (2, 2, True)]
+        pairs = list(store.pairs())
+        assert [(pair.failed_test, pair.fixed_test) for pair in pairs] == [(WRONG, RIGHT)]  # what was drawn is no failure
+
+
+@pytest.mark.parametrize(("answers", "rounds"), [(["no code", RIGHT], 3), ([WRONG, RIGHT], 1)])
+def test_a_first_file_draws_others_where_no_repair_of_it_can_follow(project, answers, rounds):
+    agent = TestingCrew(backend=Drawing(answers), config=Config(), max_iterations=rounds)
+    last = list(agent.run(CODE, str(project / "prices.py")))[-1]
+    assert (last["success"], last["iterations"]) == (True, 1)
 
 
 def test_where_the_first_answer_is_accepted_nothing_is_drawn(project):
@@ -152,7 +154,7 @@ def test_a_round_that_was_interrupted_draws_what_is_missing(project):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(TestingCrew(backend=Stopped([WRONG, "no code"]), config=Config()).run(CODE, str(project / "prices.py")))
+        list(TestingCrew(backend=Stopped(["no code", "none here"]), config=Config()).run(CODE, str(project / "prices.py")))
     backend = Drawing([RIGHT])
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
     assert (last["success"], last["iterations"]) == (True, 1)
@@ -181,13 +183,13 @@ def test_what_was_answered_before_the_server_died_is_kept(tmp_path, project):
 
 
 def test_candidates_can_be_turned_off(project):
-    backend = Drawing([WRONG, RIGHT])
+    backend = Drawing(["no code", RIGHT])
     last = list(TestingCrew(backend=backend, config=Config(candidates=1)).run(CODE, str(project / "prices.py")))[-1]
     assert (last["success"], last["iterations"]) == (True, 2)
 
 
 def test_an_answer_that_was_drawn_is_no_first_answer_to_the_benchmark(project):
-    crew = TestingCrew(backend=Drawing([WRONG, RIGHT, "unread"]), config=Config(), traces=False)
+    crew = TestingCrew(backend=Drawing(["no code", RIGHT, "unread"]), config=Config(), traces=False)
     (outcome,) = evaluate(crew, [Task(id="add", code=CODE, file="prices.py")])
     assert (outcome.passed_in, outcome.accepted_in) == (2, 2)
 
