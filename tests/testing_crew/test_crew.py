@@ -130,7 +130,9 @@ def test_a_repair_that_is_not_accepted_draws_others_and_keeps_them_all(project):
         made = [(a.iteration, a.candidate, a.accepted) for a in attempts]
         assert made == [(1, 0, False), (2, 0, False), (2, 1, False), (2, 2, True)]
         pairs = list(store.pairs())
-        assert [(pair.failed_test, pair.fixed_test) for pair in pairs] == [(WRONG, RIGHT)]  # what was drawn is no failure
+        assert [(pair.failed_test, pair.fixed_test) for pair in pairs] == [
+            (WRONG, RIGHT)
+        ]  # what was drawn is no failure
 
 
 @pytest.mark.parametrize(("answers", "rounds"), [(["no code", RIGHT], 3), ([WRONG, RIGHT], 1)])
@@ -154,7 +156,11 @@ def test_a_round_that_was_interrupted_draws_what_is_missing(project):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(TestingCrew(backend=Stopped(["no code", "none here"]), config=Config()).run(CODE, str(project / "prices.py")))
+        list(
+            TestingCrew(backend=Stopped(["no code", "none here"]), config=Config()).run(
+                CODE, str(project / "prices.py")
+            )
+        )
     backend = Drawing([RIGHT])
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
     assert (last["success"], last["iterations"]) == (True, 1)
