@@ -124,7 +124,7 @@ def evaluate(
             with crew.recorder(command) as recorder:
                 job = crew.job(target, recorder)
                 passed = accepted = None
-                for event in crew.events(job):
+                for event in crew.events(job, derive=False):
                     if event["type"] == "crew_complete":
                         recorder.finish(event["success"], None)
                     if event["type"] != "iteration_complete":

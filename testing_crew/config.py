@@ -61,7 +61,11 @@ class Config(Settings):
         default=8,
         ge=1,
         le=64,
-        description="How many answers a model in this process is asked for where a repair is not accepted, or a first file has no test.",
+        description="How many answers a model in this process gives where a repair is not accepted, or a first file has no test.",
+    )
+    derive: bool = Field(
+        default=True,
+        description="Whether the examples of docstrings become tests before the model is asked for any.",
     )
     target_coverage: float = Field(
         default=0.85,

@@ -105,14 +105,19 @@ class TestingCrew:
                     progress_callback(event)
                 yield event
 
-    def events(self, job: Job) -> Iterator[Event]:
-        """The events of a whole job, as ``run`` yields them; the caller says ``recorder.finish`` when its own part is done."""
+    def events(self, job: Job, *, derive: bool = True) -> Iterator[Event]:
+        """The events of a whole job, as ``run`` yields them; the caller says ``recorder.finish`` when its own part is done.
+
+        Without ``derive`` all tests are the model's, whatever docstrings say: so that it is the model that is measured.
+        """
         yield {
             "type": "crew_start",
             "crew_name": "TestingCrew",
             "max_iterations": self.max_iterations,
             "model": self.model,
         }
+        if derive and self.config.derive:
+            job.derive()
         iteration = 0
         for iteration in range(1, self.max_iterations + 1):
             yield {"type": "iteration_start", "iteration": iteration, "max_iterations": self.max_iterations}

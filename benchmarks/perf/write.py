@@ -49,7 +49,7 @@ def targets(paths: Sequence[Path], units: int, seed: int) -> list[Target]:
 
 
 def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -> dict[str, Any]:
-    """What ``model`` makes of the targets."""
+    """What ``model`` makes of the targets; with ``config.derive`` the agent's own tests from docstrings come before it."""
     loops: list[RepairLoop] = []
     began = time.monotonic()
     crew = TestingCrew(model, rounds, traces=False, config=config)
@@ -69,6 +69,7 @@ def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -
     return {
         "model": model,
         "candidates": config.candidates,
+        "derive": config.derive,
         "units": len(loops),
         "passed@1": sum(bool(loop.attempts) and loop.attempts[0].run.passed for loop in loops),
         "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
@@ -104,11 +105,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--units", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--candidates", type=int, default=8)
+    parser.add_argument(
+        "--derive", action="store_true", help="docstrings' examples first, as `testing-crew write` does"
+    )
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(argv)
     wanted = targets(chosen.paths, chosen.units, chosen.seed)
+    config = Config(candidates=chosen.candidates, derive=chosen.derive)
     for model in chosen.model:
-        print(json.dumps(measure(model, wanted, chosen.rounds, Config(candidates=chosen.candidates))), flush=True)
+        print(json.dumps(measure(model, wanted, chosen.rounds, config)), flush=True)
 
 
 if __name__ == "__main__":

@@ -209,6 +209,7 @@ def _unit(loop: Any) -> dict[str, Any]:
         "reasons": list(reasons),
         "explained": explain_all(reasons, best.stability if best else None),
         "notes": hindrances(best.tests, best.run, reasons) if best else [],
+        "suspects": list(loop.suspects),
         "iterations": loop.rounds,
         "tests": len(best.run.cases) if best else 0,
         "coverage": best.run.coverage.line if best else None,
@@ -288,6 +289,8 @@ def print_table(results: list[Result]) -> None:
                 style="dim",
                 soft_wrap=True,
             )
+        for suspect in (suspect for unit in result.units for suspect in unit["suspects"]):
+            console.print(text("  ", ("the code may be wrong:", "yellow"), f" {suspect}"), soft_wrap=True)
         for line in _why(result):
             console.print(line, soft_wrap=True)
         if result.run_it:

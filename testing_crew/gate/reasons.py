@@ -58,6 +58,10 @@ REASONS: Mapping[str, Reason] = {
         "leave the source, its file and the way it was loaded out of the tests",
     ),
     "reads_bytecode": Reason("it looks at the code's bytecode", "call the code and assert what it returns"),
+    "pins_possible_bug": Reason(
+        "it expects what the code does of a call of which its own docstring says something else",
+        "decide which of them is right, and mend that one",
+    ),
     "flaky": Reason(
         "it passed in {} runs only: in another order of its tests, or under another hash seed, one of them fails",
         "let each test make what it needs, and depend on no other test, no order of a set, no clock and no dice",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from testing_crew.backends.base import Sampling
 from testing_crew.errors import PromptTooLong, TestingCrewError
 from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.project import snippet
 from testing_crew.project.targets import Target
+from testing_crew.repair.derive import derived, pins_contradicted, without
 from testing_crew.repair.loop import Ask, RepairLoop, Writer, explain, sampled
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import log_for, merge, split_tests
@@ -18,6 +19,8 @@ from testing_crew.repair.recorder import Recorder
 from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.records import Attempt, CodeUnderTest
+
+DOCSTRINGS = "docstrings"  # stands for the model of an attempt that was derived
 
 
 @dataclass
@@ -42,16 +45,51 @@ class Job:
             RepairLoop(unit, self.writer, self.judge, self.sampling, self.target_coverage, list(earlier.get(unit, ())))
             for unit in self.target.units
         ]
+        for loop in self.loops:
+            loop.suspects = next((attempt.suspects for attempt in loop.attempts if attempt.suspects), ())
 
     def judge(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement:
         """Run and judge one test file."""
-        return Gate(self.runner).judge(plan_text(code, tests, self.target.files), failed)
+        found = Gate(self.runner).judge(plan_text(code, tests, self.target.files), failed)
+        if found.accepted and found.suspects and pins_contradicted(code, tests, found.suspects):
+            return replace(found, accepted=False, reasons=("pins_possible_bug",))
+        return found
+
+    def derive(self) -> None:
+        """Give each unit that nothing was tried of yet the tests that its docstrings give, where these are accepted.
+
+        A docstring that the code contradicts gives none: the judgement of any other file of the unit tells of it.
+        """
+        for loop in self.loops:
+            tests = derived(loop.code) if not loop.attempts else ""
+            while tests:
+                found = self.judge(loop.code, tests)
+                loop.suspects = found.suspects
+                failed = {case.function.partition("[")[0] for case in found.run.cases if case.outcome != "passed"}
+                if found.run.passed or not failed:
+                    break
+                tests = without(tests, failed)
+            if tests and found.accepted:
+                loop.attempts.append(
+                    Attempt(
+                        unit=loop.unit,
+                        iteration=0,
+                        kind="generate",
+                        prompt="",
+                        completion="",
+                        tests=tests,
+                        **found.fields(),
+                        failure_log="",
+                        model=DOCSTRINGS,
+                    )
+                )
+                self.recorder.keep(loop.attempts[-1])
 
     def round(self, iteration: int, is_last: bool = False) -> Iterator[tuple[RepairLoop, Attempt | None]]:
         """Make round ``iteration`` of all units together; each attempt is recorded as soon as it is judged.
 
-        Every unit's first answer is asked for at once, then, where it pays (`_pays`), ``candidates`` in all. Yields each unit with
-        the round's best. A unit that an earlier, interrupted run brought this far is passed over.
+        Every unit's first answer is asked for at once, then, where it pays (`_pays`), ``candidates`` in all. Yields each unit
+        with the round's best. A unit that an earlier, interrupted run brought this far is passed over.
         """
         going = [loop for loop in self.loops if not loop.done and loop.rounds < iteration]
         later = {loop: loop.asked(iteration) for loop in self.loops if self._is_half_way(loop, iteration, is_last)}

@@ -52,7 +52,10 @@ class Judge(Protocol):
 
 @dataclass(eq=False)
 class RepairLoop:
-    """The attempts at one unit: ``ask`` says what is asked next, ``take`` makes an attempt of an answer."""
+    """The attempts at one unit: ``ask`` says what is asked next, ``take`` makes an attempt of an answer.
+
+    ``suspects`` are examples of its docstrings that the code contradicts.
+    """
 
     code: CodeUnderTest
     writer: Writer
@@ -60,6 +63,7 @@ class RepairLoop:
     sampling: Sampling
     target_coverage: float
     attempts: list[Attempt] = field(default_factory=list)
+    suspects: tuple[str, ...] = ()
     gave_up: str = ""
 
     @property
@@ -131,6 +135,7 @@ class RepairLoop:
         if ask.kind == "complete" and tests and ask.base:
             tests = merge([ask.base.tests, tests])
         found = self.judge(self.code, tests, failed) if tests else _NOTHING
+        self.suspects = self.suspects or found.suspects
         attempt = Attempt(
             unit=self.unit,
             iteration=iteration,

@@ -35,18 +35,18 @@ def origins(code: CodeUnderTest, tests: str) -> Origins:
 
 
 def _count(source: ast.Module, tree: ast.Module) -> Origins:
-    said = _said(source)
+    derivable = said(source)
     stated = {_name_of(n.exc) for n in ast.walk(source) if isinstance(n, ast.Raise) and n.exc is not None}
     found = [
-        each in said or (each[1].startswith("!") and each[1][1:] in stated)
+        each in derivable or (each[1].startswith("!") and each[1][1:] in stated)
         for function in ast.walk(tree)
         if isinstance(function, _Function) and function.name.startswith("test")
-        for each in _expectations(function)
+        for each in expectations(function)
     ]
     return Origins(sum(found), len(found) - sum(found))
 
 
-def _said(source: ast.Module) -> set[tuple[str, str]]:
+def said(source: ast.Module) -> set[tuple[str, str]]:
     """(call, result) of the examples in all docstrings; an exception has a ``!`` before its name."""
     found = set()
     documented = [n for n in ast.walk(source) if isinstance(n, (ast.Module, ast.ClassDef, *_Function))]
@@ -57,11 +57,11 @@ def _said(source: ast.Module) -> set[tuple[str, str]]:
                 result = f"!{error}" if error else ast.unparse(ast.parse(want.strip(), mode="eval").body)
             except UNREADABLE:
                 continue
-            found.add((_call_text(expression), result))
+            found.add((call_text(expression), result))
     return found
 
 
-def _expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, str]]:
+def expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, str]]:
     """The calls that a test makes, each with the result that it expects, for each row of its table."""
     for row in _rows(function):
         for node in ast.walk(function):
@@ -72,7 +72,7 @@ def _expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[
                     context = item.context_expr
                     if isinstance(context, ast.Call) and last_name(context.func) == "raises" and context.args:
                         error = f"!{last_name(context.args[0])}"
-                        yield _call_text(_filled(_last_expression(node.body), row)), error
+                        yield call_text(_filled(_last_expression(node.body), row)), error
 
 
 def _rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[dict[str, ast.expr]]:
@@ -87,10 +87,10 @@ def _rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[dict[str, as
 def _claim(test: ast.expr, row: dict[str, ast.expr]) -> tuple[str, str]:
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is)):
         left, right = _filled(test.left, row), _filled(test.comparators[0], row)
-        return _call_text(left), ast.unparse(right)
+        return call_text(left), ast.unparse(right)
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return _call_text(_filled(test.operand, row)), "False"
-    return _call_text(_filled(test, row)), "True"
+        return call_text(_filled(test.operand, row)), "False"
+    return call_text(_filled(test, row)), "True"
 
 
 def _filled(node: ast.expr, row: dict[str, ast.expr]) -> ast.expr:
@@ -110,7 +110,7 @@ def _last_expression(body: list[ast.stmt]) -> ast.expr:
     return value if isinstance(value, ast.expr) else ast.Constant(None)
 
 
-def _call_text(node: ast.expr) -> str:
+def call_text(node: ast.expr) -> str:
     """The call as text, the module's name before the function's left out."""
     if isinstance(node, ast.Call):
         node = copy.deepcopy(node)

@@ -1,0 +1,107 @@
+"""Tests from what the code says of itself: the examples of its docstrings, before anything that was only observed in a run."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterable, Iterator
+
+from testing_crew.gate.examples import examples
+from testing_crew.project.code import UNREADABLE
+from testing_crew.project.documented import Said
+from testing_crew.repair.origins import expectations, said
+from trace_logger.records import CodeUnderTest
+
+_NO_NAME = re.compile(r"\W")
+
+
+def derived(code: CodeUnderTest) -> str:
+    """A test file with a test for each docstring of the unit that gives examples; empty where there is nothing to claim."""
+    tail = code.module.rpartition(".")
+    own = {name: f"from {code.module} import {name}" for name in _names(ast.parse(code.source).body)}
+    own.setdefault(tail[2], f"from {tail[0]} import {tail[2]}" if tail[0] else f"import {tail[2]}")
+    imports: set[str] = set()
+    tests: dict[str, str] = {}
+    for place, given in examples(code):
+        body, names, claims = _body(given, own)
+        name = f"test_{_NO_NAME.sub('_', place).strip('_').lower()}_documented"
+        if claims and names <= own.keys() and name not in tests:
+            imports |= {own[each] for each in names}
+            tests[name] = "\n".join([f"def {name}():", *("    " + line for part in body for line in part.split("\n"))])
+    if not tests:
+        return ""
+    head = ["import pytest"] * any("pytest." in test for test in tests.values()) + sorted(imports)
+    return "\n\n\n".join(["\n".join(head), *tests.values()]) + "\n"
+
+
+def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names if alias.name != "*")
+
+
+def _body(given: list[Said], own: Iterable[str]) -> tuple[list[str], set[str], int]:
+    """The lines of a test, the names that it needs from outside, and how many claims it makes; none where it cannot be read."""
+    body: list[str] = []
+    bound = set(dir(builtins)) | {"pytest"}
+    needed: set[str] = set()
+    claims = 0
+    for source, want, error, digits in given:
+        try:
+            parsed = ast.parse(source.strip())
+        except UNREADABLE:
+            return [], set(), 0
+        needed |= {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - bound
+        bound |= {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+        bound |= {n.arg for n in ast.walk(parsed) if isinstance(n, ast.arg)} | set(_names(parsed.body))
+        text = ast.unparse(parsed)
+        if error:
+            name = error.rpartition(".")[2]
+            if name not in own and not hasattr(builtins, name):
+                return [], set(), 0
+            needed |= {name} - bound
+            text = "\n    ".join([f"with pytest.raises({name}):", *text.split("\n")])
+            claims += 1
+        elif want.strip() and len(parsed.body) == 1 and isinstance(parsed.body[0], ast.Expr):
+            claim = _claim(parsed.body[0].value, want.strip(), digits)
+            claims += claim is not None
+            text = claim or text
+        body.append(text)
+    return body, needed - bound.difference(own), claims
+
+
+def _claim(call: ast.expr, want: str, digits: int) -> str | None:
+    try:
+        value, expected = ast.literal_eval(want), ast.parse(want, mode="eval").body
+    except (*UNREADABLE, TypeError):
+        return None
+    if isinstance(value, float) and digits >= 0:  # written by hand: its last digit may be cut off
+        expected = ast.parse(f"pytest.approx({want}, abs={10.0**-digits})", mode="eval").body
+    same = ast.Is() if value is None or isinstance(value, bool) else ast.Eq()
+    return f"assert {ast.unparse(ast.Compare(call, [same], [expected]))}"
+
+
+def without(tests: str, names: set[str]) -> str:
+    """The file without the test functions of ``names``; empty where no other is left."""
+    tree = ast.parse(tests)
+    tree.body = [node for node in tree.body if getattr(node, "name", "") not in names]
+    return ast.unparse(tree) + "\n" if any(isinstance(node, ast.FunctionDef) for node in tree.body) else ""
+
+
+def pins_contradicted(code: CodeUnderTest, tests: str, suspects: Iterable[str]) -> bool:
+    """Whether ``tests`` expect what the code does of a call of which its docstring says something else (``suspects``)."""
+    wrong = {
+        call: want for call, want in said(ast.parse(code.source)) if any(s.startswith(f"{call} ") for s in suspects)
+    }
+    if not wrong:
+        return False
+    found = [
+        each for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.FunctionDef) for each in expectations(node)
+    ]
+    return any(call in wrong and want != wrong[call] for call, want in found)
