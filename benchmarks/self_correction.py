@@ -97,6 +97,11 @@ class Rate(BaseModel):
     low: float
     high: float
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval."""
+        return self.low, self.high
+
 
 def load_tasks(path: Path) -> list[Task]:
     """Read a tasks file. Raises UserMistake when it is missing or is not of the form."""

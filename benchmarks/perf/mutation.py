@@ -40,6 +40,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.perf.table import show
+from benchmarks.self_correction import rate
 from testing_crew.mutation import fates as running
 from testing_crew.mutation.kept import kept_edits
 from testing_crew.mutation.operators import Mutant, mutants, sample
@@ -147,7 +148,7 @@ class Module:
         said = []
         for draws in drawn:
             hits = [sum(fates[mutant.source] for mutant in draw) for draw in draws]
-            inside = sum(low <= whole <= high for low, high in (wilson(hit, size) for hit in hits))
+            inside = sum(low <= whole <= high for low, high in (rate(hit, size).bounds for hit in hits))
             said.append(f"{sum(hits) / size / DRAWS:.1%} detected on average, {inside} of {DRAWS} agree with the whole")
         return said
 
@@ -288,17 +289,9 @@ def _ours(plan: Plan, found: list[Mutant], limit: int | None) -> tuple[list[Ours
     return [Ours(key(mutant.source), mutant, fate) for mutant, fate in fates.of], seconds
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % interval for a share."""
-    z = 1.96
-    middle = (hits + z * z / 2) / (of + z * z)
-    half = z / (of + z * z) * (hits * (of - hits) / of + z * z / 4) ** 0.5
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
 def _score(tried: Sequence[Theirs] | Sequence[Ours], seconds: float) -> str:
     hits, of = sum(each.detected for each in tried), len(tried)
-    low, high = wilson(hits, of)
+    low, high = rate(hits, of).bounds
     each = seconds / of * 1e3
     return f"{of} mutants, {hits / of:.1%} detected ({low:.1%} to {high:.1%}), {seconds:.1f} s, {each:.0f} ms each"
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.self_correction import rate
 from testing_crew.config import Config
 from testing_crew.crew import TestingCrew
 from testing_crew.errors import UserMistake
@@ -75,6 +76,9 @@ def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -
         "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
         "passed": sum(a is not None and a.run.passed for a in best),
         "accepted": sum(a is not None and a.accepted for a in best),
+        "interval": [
+            round(each, 3) for each in rate(sum(a is not None and a.accepted for a in best), len(loops)).bounds
+        ],
         "parses": round(sum(map(_parses, (a.completion for a in attempts))) / max(1, len(attempts)), 3),
         "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.tried - m.equivalent for m in tried)), 3),
         "seconds_a_unit": round(seconds / max(1, len(loops)), 2),
