@@ -23,6 +23,7 @@ from testing_crew.config import Config
 from testing_crew.crew import TestingCrew
 from testing_crew.errors import UserMistake
 from testing_crew.mutation.operators import mutants, sample
+from testing_crew.mutation.text import OTHER
 from testing_crew.project.imports import package_root
 from testing_crew.project.interpreter import interpreter_for
 from testing_crew.project.targets import Target, file_target
@@ -69,7 +70,8 @@ def choose(
         if not holds:
             continue
         if bugs:
-            tried = sample(mutants(unit.source, plan.range), _MUTANTS)
+            # Not those that need the runner's help: in a file they would not run.
+            tried = sample([m for m in mutants(unit.source, plan.range) if OTHER not in m.source], _MUTANTS)
             broken = (
                 mutant.source
                 for mutant in tried
