@@ -49,11 +49,18 @@ def targets(paths: Sequence[Path], units: int, seed: int) -> list[Target]:
     ]
 
 
-def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -> dict[str, Any]:
-    """What ``model`` makes of the targets; with ``config.derive`` the agent's own tests from docstrings come before it."""
+def measure(
+    model: str, wanted: Sequence[Target], rounds: int, config: Config, *, one_by_one: bool = False
+) -> dict[str, Any]:
+    """What ``model`` makes of the targets; with ``config.derive`` the agent's own tests from docstrings come before it.
+
+    ``one_by_one`` asks a model in this process for one answer after the other.
+    """
     loops: list[RepairLoop] = []
     began = time.monotonic()
     crew = TestingCrew(model, rounds, traces=False, config=config)
+    if one_by_one:
+        crew.backend.at_once = 1  # type: ignore[attr-defined]
     with crew.runner:
         opened = time.monotonic() - began
         for target in wanted:
@@ -71,6 +78,7 @@ def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -
         "model": model,
         "candidates": config.candidates,
         "derive": config.derive,
+        "one_by_one": one_by_one,
         "units": len(loops),
         "passed@1": sum(bool(loop.attempts) and loop.attempts[0].run.passed for loop in loops),
         "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
@@ -82,6 +90,7 @@ def measure(model: str, wanted: Sequence[Target], rounds: int, config: Config) -
         "parses": round(sum(map(_parses, (a.completion for a in attempts))) / max(1, len(attempts)), 3),
         "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.tried - m.equivalent for m in tried)), 3),
         "seconds_a_unit": round(seconds / max(1, len(loops)), 2),
+        "units_a_minute": round(60 * len(loops) / seconds, 1),
         "why_not": dict(whys.most_common(10)),
     }
 
@@ -112,12 +121,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--derive", action="store_true", help="docstrings' examples first, as `testing-crew write` does"
     )
+    parser.add_argument("--one-by-one", action="store_true", help="the model answers one prompt after the other")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(argv)
     wanted = targets(chosen.paths, chosen.units, chosen.seed)
     config = Config(candidates=chosen.candidates, derive=chosen.derive)
     for model in chosen.model:
-        print(json.dumps(measure(model, wanted, chosen.rounds, config)), flush=True)
+        made = measure(model, wanted, chosen.rounds, config, one_by_one=chosen.one_by_one)
+        print(json.dumps(made), flush=True)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def _body(given: list[Said], own: Iterable[str]) -> tuple[list[str], set[str], i
 
 
 def _claim(call: ast.expr, want: str, digits: int) -> str | None:
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print":
+        return None
     try:
         value, expected = ast.literal_eval(want), ast.parse(want, mode="eval").body
     except (*UNREADABLE, TypeError):

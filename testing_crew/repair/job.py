@@ -145,7 +145,8 @@ class Job:
                         failure = failure or answer
                     elif not (number and loop.was_accepted_in(iteration)):
                         attempt = loop.take(ask, answer, iteration, number)
-                        self.recorder.keep(attempt)
+                        if attempt is not None:
+                            self.recorder.keep(attempt)
                         yield loop, ask, attempt
                         if number and all(other.was_accepted_in(iteration) for other, _, _ in asks):
                             break  # nobody reads what is being decoded still

@@ -19,6 +19,7 @@ from testing_crew.runner.failures import failure_log
 from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 
 RETRY_TEMPERATURE = 0.7  # the same prompt asked again greedily would only be answered the same
+_WARMER, _WARMEST = 0.1, 1.2  # a small model that is sure of itself says the same again until it is made unsure
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ class RepairLoop:
         self.gave_up = f"prompt_too_long: {error.message}"
         return None
 
-    def take(self, ask: Ask, completion: Completion, iteration: int, candidate: int = 0) -> Attempt:
-        """Mend, run and judge an answer; the attempt that it makes."""
+    def take(self, ask: Ask, completion: Completion, iteration: int, candidate: int = 0) -> Attempt | None:
+        """Mend, run and judge an answer; the attempt that it makes, none of a drawn one that says what another said."""
         started = time.monotonic()
         failed = ask.base.tests if ask.kind == "repair" and ask.base else None
         noted = failed if failed and failed.strip() not in ask.prompt else None  # shown with the code's answers in it
@@ -134,6 +135,8 @@ class RepairLoop:
         tests = mended.tests
         if ask.kind == "complete" and tests and ask.base:
             tests = merge([ask.base.tests, tests])
+        if candidate and tests and any(attempt.tests == tests for attempt in self.attempts):
+            return None
         found = self.judge(self.code, tests, failed) if tests else _NOTHING
         self.suspects = self.suspects or found.suspects
         attempt = Attempt(
@@ -161,7 +164,8 @@ def sampled(ask: Ask, number: int) -> Ask:
     if not number:
         return ask
     given = ask.sampling
-    warmer = {"temperature": max(given.temperature, RETRY_TEMPERATURE), "seed": given.seed + number}
+    warm = min(RETRY_TEMPERATURE + _WARMER * (number - 1), _WARMEST)
+    warmer = {"temperature": max(given.temperature, warm), "seed": given.seed + number}
     return replace(ask, sampling=given.model_copy(update=warmer))
 
 

@@ -1,8 +1,9 @@
 """From a completion to a test file: take the code out of it, and mend by code what is mechanical.
 
-Mended here: markdown around the file, rows and tests that cannot be read as Python, rows that a table has already, a missing
-``import pytest``, a wrong import path of the target, notes of the prompt's own (``notes.py``) that were copied. Inputs, expected
-values and assertions are the model's; nothing here writes or changes one.
+Mended here: markdown around the file, rows and tests that cannot be read as Python, rows that a table has already or that
+expect a result of a call that the same file says to raise, a missing ``import pytest``, a wrong import path of the target, notes
+of the prompt's own (``notes.py``) that were copied. Inputs, expected values and assertions are the model's; nothing here writes
+or changes one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from testing_crew.project.code import source_lines
 from testing_crew.prompt.notes import strip
+from testing_crew.repair.origins import expectations, table_rows
 from trace_logger.records import CodeUnderTest
 
 _FENCE = re.compile(
@@ -99,6 +101,24 @@ def _repeated_rows(text: str) -> list[int]:
                 alone = row.lineno == row.end_lineno and places.count(row.lineno) == 1
                 if seen.setdefault(ast.dump(row), row.lineno) != row.lineno and alone:
                     found.append(row.lineno - 1)
+    return found
+
+
+def _contradicted_rows(text: str) -> list[int]:
+    """The lines (counted from 0) of rows that expect a result of a call that another test of the file says to raise."""
+    tests = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
+    claims = {test: list(expectations(test)) for test in tests}
+    raising = {call for made in claims.values() for call, want in made if want.startswith("!")}
+    found = []
+    for test, made in claims.items():
+        rows = table_rows(test)
+        alone = [row.lineno for row in rows if row.lineno == row.end_lineno]
+        wrong = [
+            row.lineno - 1
+            for row, (call, want) in zip(rows, made, strict=False)
+            if call in raising and not want.startswith("!") and alone.count(row.lineno) == 1
+        ]
+        found += wrong if len(wrong) < len(rows) == len(made) else []  # one claim a row, and not all of them wrong
     return found
 
 
@@ -261,9 +281,9 @@ def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mend
     if noted is not None and (without := strip(text, noted)) != text:
         text = without
         done.append("the prompt's notes")
-    if repeated := _repeated_rows(text):
-        lines = source_lines(text)
-        text = "\n".join(line for at, line in enumerate(lines) if at not in repeated)
-        done.append("repeated rows")
+    for name, rows in (("repeated rows", _repeated_rows), ("rows that another contradicts", _contradicted_rows)):
+        if gone := rows(text):
+            text = "\n".join(line for at, line in enumerate(source_lines(text)) if at not in gone)
+            done.append(name)
     text, imports = _mend_imports(text.strip("\n") + "\n", code)
     return Mended(text, (*done, *imports))

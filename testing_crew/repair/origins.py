@@ -75,13 +75,24 @@ def expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[t
                         yield call_text(_filled(_last_expression(node.body), row)), error
 
 
-def _rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[dict[str, ast.expr]]:
+def table_rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """The rows of the table that a test is parametrized with; none where it has no table written out."""
+    table = _table(function)
+    return table[1] if table else []
+
+
+def _table(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[list[str], list[ast.expr]] | None:
     for decorator in function.decorator_list:
         if isinstance(decorator, ast.Call) and last_name(decorator.func) == "parametrize" and len(decorator.args) > 1:
-            columns, rows = columns_of(decorator.args[0]), decorator.args[1]
+            rows = decorator.args[1]
             if isinstance(rows, (ast.List, ast.Tuple)):
-                return [dict(zip(columns, cells_of(row, columns), strict=False)) for row in rows.elts]
-    return [{}]
+                return list(columns_of(decorator.args[0])), rows.elts
+    return None
+
+
+def _rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[dict[str, ast.expr]]:
+    columns, rows = _table(function) or ([], [])
+    return [dict(zip(columns, cells_of(row, columns), strict=False)) for row in rows] or [{}]
 
 
 def _claim(test: ast.expr, row: dict[str, ast.expr]) -> tuple[str, str]:

@@ -123,7 +123,7 @@ def test_a_repair_that_is_not_accepted_draws_others_and_keeps_them_all(project):
     backend = Drawing([WRONG, WRONG, "no code", RIGHT])
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
     assert (last["success"], last["iterations"], last["final_tests"]) == (True, 2, RIGHT)
-    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.0, 0), (0.7, 1), (0.7, 2)]
+    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.0, 0), (0.7, 1), (pytest.approx(0.8), 2)]
     assert len(set(backend.prompts[1:])) == 1
     with closing(TraceStore.open()) as store:
         attempts = store.get_trace(last["trace_id"]).attempts
@@ -404,3 +404,11 @@ def test_a_path_that_the_system_cannot_take_is_a_snippet_s(file):
 def test_a_snippet_imported_inside_the_test():
     inside = "def test_add():\n    from prices import add\n    assert add(1, 2) == 3\n"
     assert list(crew([inside], target_coverage=0.5).run(CODE, "prices.py"))[-1]["success"]
+
+
+def test_a_drawn_answer_that_says_what_another_said_is_not_run_again(project):
+    backend = Drawing([WRONG, WRONG, WRONG, RIGHT])
+    last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
+    with closing(TraceStore.open()) as store:
+        attempts = store.get_trace(last["trace_id"]).attempts
+    assert [(a.iteration, a.candidate) for a in attempts] == [(1, 0), (2, 0), (2, 2)]

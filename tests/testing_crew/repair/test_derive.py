@@ -40,7 +40,7 @@ def test_examples_become_claims(docstring, test):
 
 @pytest.mark.parametrize(
     "docstring",
-    ["Add one.", ">>> f(1)\n    <object at 0x1>", ">>> f(unknown)\n    2", ">>> x = f(1)", ">>> f(1)  # doctest: +SKIP\n    9"],
+    ["Add one.", ">>> f(1)\n    <object at 0x1>", ">>> f(unknown)\n    2", ">>> x = f(1)", ">>> print(f(1))\n    2", ">>> f(1)  # doctest: +SKIP\n    9"],
 )  # fmt: skip
 def test_what_claims_nothing_that_can_be_checked_gives_no_test(docstring):
     assert derived(code_of(f'def f(x):\n    """Add one.\n\n    {docstring}\n    """\n    return x + 1\n')) == ""

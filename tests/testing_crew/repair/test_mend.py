@@ -61,6 +61,23 @@ def test_rows_that_say_nothing_are_left_out_and_the_others_stay(rows, mended):
     assert found.mended == (mended,)
 
 
+RAISES = """
+
+@pytest.mark.parametrize("a, b", [
+    (1, None),
+])
+def test_add_raises(a, b):
+    with pytest.raises(TypeError):
+        add(a, b)
+"""
+
+
+def test_of_two_rows_that_contradict_each_other_the_one_that_names_an_exception_stays():
+    found = mend((TABLE % "    (1, None, 2),\n    (None, 1, 2),\n") + RAISES, CODE)
+    assert found.tests == (TABLE % "    (None, 1, 2),\n") + RAISES
+    assert found.mended == ("rows that another contradicts",)
+
+
 def test_a_test_that_cannot_be_read_goes_alone_with_what_stands_above_it():
     broken = '@pytest.mark.parametrize("a", [\n    1,\n    2\n]\ndef test_more(a):\n    assert add(a, ) = = 2\n\n\n'
     last = "def test_last():\n    assert add(0, 0) == 0\n"
