@@ -123,7 +123,12 @@ def test_a_repair_that_is_not_accepted_draws_others_and_keeps_them_all(project):
     backend = Drawing([WRONG, WRONG, "no code", RIGHT])
     last = list(TestingCrew(backend=backend, config=Config()).run(CODE, str(project / "prices.py")))[-1]
     assert (last["success"], last["iterations"], last["final_tests"]) == (True, 2, RIGHT)
-    assert [(s.temperature, s.seed) for s in backend.samplings] == [(0.0, 0), (0.0, 0), (0.7, 1), (pytest.approx(0.8), 2)]
+    assert [(s.temperature, s.seed) for s in backend.samplings] == [
+        (0.0, 0),
+        (0.0, 0),
+        (0.7, 1),
+        (pytest.approx(0.8), 2),
+    ]
     assert len(set(backend.prompts[1:])) == 1
     with closing(TraceStore.open()) as store:
         attempts = store.get_trace(last["trace_id"]).attempts
