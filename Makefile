@@ -41,7 +41,9 @@ format: .venv/.all
 	@echo "== install: llama.cpp, compiled the first time (about 5 minutes on two cores; pip says that it goes on) =="
 	@# Only the library that Python loads: not llama.cpp's chat parsers, its HTTP code and its image tools. Its Python
 	@# package forces the first of them on in CMake's cache, which a variable of the project's own overrides.
-	@echo 'set(LLAMA_BUILD_COMMON OFF)' > .venv/llama.cmake
+	@# And not its AMX kernels: with them it crashes on quantised weights (llama.cpp issue 20824, Sapphire Rapids and later).
+	@printf '%s\n' 'set(LLAMA_BUILD_COMMON OFF)' 'include(CheckCXXCompilerFlag)' 'check_cxx_compiler_flag(-mno-amx-int8 KNOWS_AMX)' \
+	  'if(KNOWS_AMX)' '  add_compile_options(-mno-amx-tile -mno-amx-int8)' 'endif()' > .venv/llama.cmake
 	@CMAKE_ARGS='-DLLAVA_BUILD=OFF "-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/.venv/llama.cmake"' \
 	  $(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt llama-cpp-python
 	@echo "== install: the agent =="
