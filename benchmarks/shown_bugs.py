@@ -66,8 +66,7 @@ def choose(
     """Give (file, unit, source with a bug) for ``bugs`` functions, then (file, unit, None) for ``correct`` others."""
     for file, unit in units:
         plan = plan_text(unit, _ORACLE.format(module=unit.module, unit=unit.unit))
-        holds = runner.execute(plan, Variation(measure=False)).run.passed
-        if not holds:
+        if not runner.execute(plan, Variation(measure=False)).run.passed:
             continue
         if bugs:
             # Not those that need the runner's help: in a file they would not run.
@@ -80,11 +79,10 @@ def choose(
             if (source := next(broken, None)) is not None:
                 bugs -= 1
                 yield file, str(unit.unit), source
-                continue
-        if correct:
+        elif correct:
             correct -= 1
             yield file, str(unit.unit), None
-        if not bugs and not correct:
+        else:
             return
 
 

@@ -126,7 +126,7 @@ def train(config: PretrainConfig, out: Path, device: str = "cpu") -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     torch.manual_seed(config.seed)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(True)  # steps had become twice as slow within an hour (docs/log.md)
     model = build_model(config, len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id).to(device)
     print(
         f"model: {sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(tokenizer)} tokens in the vocabulary"

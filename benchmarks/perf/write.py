@@ -60,7 +60,7 @@ def measure(
     began = time.monotonic()
     crew = TestingCrew(model, rounds, traces=False, config=config)
     if one_by_one:
-        crew.backend.at_once = 1  # type: ignore[attr-defined]
+        vars(crew.backend)["at_once"] = 1  # in the place of what the backend would find out
     with crew.runner:
         opened = time.monotonic() - began
         for target in wanted:
@@ -74,6 +74,7 @@ def measure(
     best = [loop.best for loop in loops]
     whys = Counter(_why(loop) for loop in loops if not (loop.best and loop.best.accepted))
     tried = [a.mutants for a in best if a is not None and a.accepted and a.mutants]
+    accepted = sum(a is not None and a.accepted for a in best)
     return {
         "model": model,
         "candidates": config.candidates,
@@ -83,10 +84,8 @@ def measure(
         "passed@1": sum(bool(loop.attempts) and loop.attempts[0].run.passed for loop in loops),
         "accepted@1": sum(bool(loop.attempts) and loop.attempts[0].accepted for loop in loops),
         "passed": sum(a is not None and a.run.passed for a in best),
-        "accepted": sum(a is not None and a.accepted for a in best),
-        "interval": [
-            round(each, 3) for each in rate(sum(a is not None and a.accepted for a in best), len(loops)).bounds
-        ],
+        "accepted": accepted,
+        "interval": [round(each, 3) for each in rate(accepted, len(loops)).bounds],
         "parses": round(sum(map(_parses, (a.completion for a in attempts))) / max(1, len(attempts)), 3),
         "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.tried - m.equivalent for m in tried)), 3),
         "seconds_a_unit": round(seconds / max(1, len(loops)), 2),

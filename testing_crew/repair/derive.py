@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from testing_crew.gate.examples import examples
 from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import Said
-from testing_crew.repair.origins import expectations, said
+from testing_crew.repair.origins import claim_of, expectations
 from trace_logger.records import CodeUnderTest
 
 _NO_NAME = re.compile(r"\W")
@@ -46,10 +46,10 @@ def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names if alias.name != "*")
 
 
-def _body(given: list[Said], own: Iterable[str]) -> tuple[list[str], set[str], int]:
+def _body(given: list[Said], own: Mapping[str, str]) -> tuple[list[str], set[str], int]:
     """The lines of a test, the names that it needs from outside, and how many claims it makes; none where it cannot be read."""
     body: list[str] = []
-    bound = set(dir(builtins)) | {"pytest"}
+    bound = {"pytest", *dir(builtins)} - own.keys()
     needed: set[str] = set()
     claims = 0
     for source, want, error, digits in given:
@@ -57,9 +57,11 @@ def _body(given: list[Said], own: Iterable[str]) -> tuple[list[str], set[str], i
             parsed = ast.parse(source.strip())
         except UNREADABLE:
             return [], set(), 0
-        needed |= {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - bound
-        bound |= {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-        bound |= {n.arg for n in ast.walk(parsed) if isinstance(n, ast.arg)} | set(_names(parsed.body))
+        names = [n for n in ast.walk(parsed) if isinstance(n, ast.Name)]
+        here = {n.id for n in names if not isinstance(n.ctx, ast.Load)} | set(_names(parsed.body))
+        here |= {n.arg for n in ast.walk(parsed) if isinstance(n, ast.arg)}
+        needed |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - bound - (here - own.keys())
+        bound |= here
         text = ast.unparse(parsed)
         if error:
             name = error.rpartition(".")[2]
@@ -73,7 +75,7 @@ def _body(given: list[Said], own: Iterable[str]) -> tuple[list[str], set[str], i
             claims += claim is not None
             text = claim or text
         body.append(text)
-    return body, needed - bound.difference(own), claims
+    return body, needed, claims
 
 
 def _claim(call: ast.expr, want: str, digits: int) -> str | None:
@@ -90,20 +92,21 @@ def _claim(call: ast.expr, want: str, digits: int) -> str | None:
 
 
 def without(tests: str, names: set[str]) -> str:
-    """The file without the test functions of ``names``; empty where no other is left."""
+    """The file without the test functions of ``names``; empty where no other is left, or none is of that name."""
     tree = ast.parse(tests)
-    tree.body = [node for node in tree.body if getattr(node, "name", "") not in names]
-    return ast.unparse(tree) + "\n" if any(isinstance(node, ast.FunctionDef) for node in tree.body) else ""
+    kept = [node for node in tree.body if getattr(node, "name", None) not in names]
+    if len(kept) == len(tree.body) or not any(isinstance(node, ast.FunctionDef) for node in kept):
+        return ""
+    return ast.unparse(ast.Module(kept, [])) + "\n"
 
 
 def pins_contradicted(code: CodeUnderTest, tests: str, suspects: Iterable[str]) -> bool:
     """Whether ``tests`` expect what the code does of a call of which its docstring says something else (``suspects``)."""
-    wrong = {
-        call: want for call, want in said(ast.parse(code.source)) if any(s.startswith(f"{call} ") for s in suspects)
-    }
-    if not wrong:
-        return False
-    found = [
-        each for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.FunctionDef) for each in expectations(node)
-    ]
-    return any(call in wrong and want != wrong[call] for call, want in found)
+    given = (example for _, said in examples(code) for example in said)
+    wrong = dict(
+        claim
+        for example in given
+        if any(each.startswith(f"{example[0].strip()} ") for each in suspects) and (claim := claim_of(example))
+    )
+    tests_of = [node for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.FunctionDef)] if wrong else []
+    return any(call in wrong and want != wrong[call] for test in tests_of for call, want in expectations(test))

@@ -45,8 +45,6 @@ class Job:
             RepairLoop(unit, self.writer, self.judge, self.sampling, self.target_coverage, list(earlier.get(unit, ())))
             for unit in self.target.units
         ]
-        for loop in self.loops:
-            loop.suspects = next((attempt.suspects for attempt in loop.attempts if attempt.suspects), ())
 
     def judge(self, code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement:
         """Run and judge one test file."""
@@ -65,10 +63,9 @@ class Job:
             while tests:
                 found = self.judge(loop.code, tests)
                 loop.suspects = found.suspects
-                failed = {case.function.partition("[")[0] for case in found.run.cases if case.outcome != "passed"}
-                if found.run.passed or not failed:
+                if found.run.passed:
                     break
-                tests = without(tests, failed)
+                tests = without(tests, {case.function for case in found.run.cases if case.outcome != "passed"})
             if tests and found.accepted:
                 loop.attempts.append(
                     Attempt(

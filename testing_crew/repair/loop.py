@@ -67,6 +67,9 @@ class RepairLoop:
     suspects: tuple[str, ...] = ()
     gave_up: str = ""
 
+    def __post_init__(self) -> None:
+        self.suspects = next((attempt.suspects for attempt in self.attempts if attempt.suspects), ())
+
     @property
     def unit(self) -> str:
         """The name of the function or class; the module's where the whole module is the unit."""

@@ -64,7 +64,13 @@ def _strip_markdown(text: str) -> str:
 def _whole_parts(text: str) -> str:
     """``text`` without what cannot be read: a row of a table, else the whole test that it stands in; prose; an unfinished end."""
     lines = source_lines(text)
-    tops = [i for i, line in enumerate(lines) if _begins_a_part(lines, i)]
+    tops: list[int] = []
+    above = ""
+    for at, line in enumerate(lines):
+        if line and not line[0].isspace():
+            if line[0] not in ")]}" and not above.startswith(("@", "])")):  # a function and its decorators are one part
+                tops.append(at)
+            above = line
     kept: list[str] = []
     for start, end in zip([0, *tops], [*tops, len(lines)], strict=True):
         part = lines[start:end]
@@ -75,33 +81,31 @@ def _whole_parts(text: str) -> str:
     return f"{whole}\n" if whole else ""
 
 
-def _begins_a_part(lines: list[str], at: int) -> bool:
-    line = lines[at]
-    is_top = bool(line) and not line[0].isspace() and line[0] not in ")]}"
-    above = next((above for above in reversed(lines[:at]) if above and not above[0].isspace()), "")
-    return is_top and not above.startswith(
-        ("@", "])")
-    )  # the function that decorators stand above is one part with them
-
-
 def _is_broken_row(line: str) -> bool:
     row = line.strip()
     return line.startswith("    ") and row.endswith(",") and row[0] in "([{'\"-0123456789" and not _parses(row)
 
 
 def _repeated_rows(text: str) -> list[int]:
-    """The lines (counted from 0) of rows that a table has already, where each stands in a line of its own."""
+    """The lines (counted from 0) of rows that a table has already."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.parametrize") and len(node.args) > 1:
             rows = node.args[1].elts if isinstance(node.args[1], (ast.List, ast.Tuple)) else []
+            alone = _alone(rows)
             seen: dict[str, int] = {}
-            places = [row.lineno for row in rows]
-            for row in rows:
-                alone = row.lineno == row.end_lineno and places.count(row.lineno) == 1
-                if seen.setdefault(ast.dump(row), row.lineno) != row.lineno and alone:
-                    found.append(row.lineno - 1)
+            found += [
+                row.lineno - 1
+                for row in rows
+                if seen.setdefault(ast.dump(row), row.lineno) != row.lineno and row.lineno in alone
+            ]
     return found
+
+
+def _alone(rows: list[ast.expr]) -> set[int]:
+    """The lines that hold one row, and all of it."""
+    places = [row.lineno for row in rows]
+    return {row.lineno for row in rows if row.lineno == row.end_lineno and places.count(row.lineno) == 1}
 
 
 def _contradicted_rows(text: str) -> list[int]:
@@ -112,11 +116,11 @@ def _contradicted_rows(text: str) -> list[int]:
     found = []
     for test, made in claims.items():
         rows = table_rows(test)
-        alone = [row.lineno for row in rows if row.lineno == row.end_lineno]
+        alone = _alone(rows)
         wrong = [
             row.lineno - 1
             for row, (call, want) in zip(rows, made, strict=False)
-            if call in raising and not want.startswith("!") and alone.count(row.lineno) == 1
+            if call in raising and not want.startswith("!") and row.lineno in alone
         ]
         found += wrong if len(wrong) < len(rows) == len(made) else []  # one claim a row, and not all of them wrong
     return found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from testing_crew.gate.syntax import cells_of, columns_of, last_name
 from testing_crew.project.code import UNREADABLE
-from testing_crew.project.documented import said_of
+from testing_crew.project.documented import Said, said_of
 from trace_logger.records import CodeUnderTest
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -35,7 +35,7 @@ def origins(code: CodeUnderTest, tests: str) -> Origins:
 
 
 def _count(source: ast.Module, tree: ast.Module) -> Origins:
-    derivable = said(source)
+    derivable = _said(source)
     stated = {_name_of(n.exc) for n in ast.walk(source) if isinstance(n, ast.Raise) and n.exc is not None}
     found = [
         each in derivable or (each[1].startswith("!") and each[1][1:] in stated)
@@ -46,19 +46,23 @@ def _count(source: ast.Module, tree: ast.Module) -> Origins:
     return Origins(sum(found), len(found) - sum(found))
 
 
-def said(source: ast.Module) -> set[tuple[str, str]]:
+def _said(source: ast.Module) -> set[tuple[str, str]]:
     """(call, result) of the examples in all docstrings; an exception has a ``!`` before its name."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     documented = [n for n in ast.walk(source) if isinstance(n, (ast.Module, ast.ClassDef, *_Function))]
     for node in documented:
-        for call, want, error, _ in said_of(ast.get_docstring(node) or ""):
-            try:
-                expression = ast.parse(call.strip(), mode="eval").body
-                result = f"!{error}" if error else ast.unparse(ast.parse(want.strip(), mode="eval").body)
-            except UNREADABLE:
-                continue
-            found.add((call_text(expression), result))
+        found |= {claim for example in said_of(ast.get_docstring(node) or "") if (claim := claim_of(example))}
     return found
+
+
+def claim_of(example: Said) -> tuple[str, str] | None:
+    """(call, result) of one example; None where it is no such."""
+    call, want, error, _ = example
+    try:
+        expression = ast.parse(call.strip(), mode="eval").body
+        return _call_text(expression), f"!{error}" if error else ast.unparse(ast.parse(want.strip(), mode="eval").body)
+    except UNREADABLE:
+        return None
 
 
 def expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, str]]:
@@ -72,7 +76,7 @@ def expectations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[t
                     context = item.context_expr
                     if isinstance(context, ast.Call) and last_name(context.func) == "raises" and context.args:
                         error = f"!{last_name(context.args[0])}"
-                        yield call_text(_filled(_last_expression(node.body), row)), error
+                        yield _call_text(_filled(_last_expression(node.body), row)), error
 
 
 def table_rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
@@ -98,10 +102,10 @@ def _rows(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[dict[str, as
 def _claim(test: ast.expr, row: dict[str, ast.expr]) -> tuple[str, str]:
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is)):
         left, right = _filled(test.left, row), _filled(test.comparators[0], row)
-        return call_text(left), ast.unparse(right)
+        return _call_text(left), ast.unparse(right)
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return call_text(_filled(test.operand, row)), "False"
-    return call_text(_filled(test, row)), "True"
+        return _call_text(_filled(test.operand, row)), "False"
+    return _call_text(_filled(test, row)), "True"
 
 
 def _filled(node: ast.expr, row: dict[str, ast.expr]) -> ast.expr:
@@ -121,7 +125,7 @@ def _last_expression(body: list[ast.stmt]) -> ast.expr:
     return value if isinstance(value, ast.expr) else ast.Constant(None)
 
 
-def call_text(node: ast.expr) -> str:
+def _call_text(node: ast.expr) -> str:
     """The call as text, the module's name before the function's left out."""
     if isinstance(node, ast.Call):
         node = copy.deepcopy(node)

@@ -46,6 +46,15 @@ def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(a for a in arguments if not hasattr(a, "shown"))
 
 
+def _guessed(rng: random.Random, table: Table, row: Row, guesses: list[Any], log: list[str]) -> Row:
+    """The row with a wrong value, which ``log`` is told; the row itself where none is found."""
+    guess = values.wrong(rng, row.value, _plain(row.args), guesses)
+    if guess == row.value or len(values.literal(guess)) > LONGEST_VALUE:
+        return row
+    log.append(_got(table, row, guess, row.value))
+    return replace(row, value=guess)
+
+
 def _break_values(rng: random.Random, table: Table, made_up: bool) -> Broken | None:
     """Wrong expected values; where ``made_up``, the log's answers have nothing to do with the code."""
     if not table.returned:
@@ -108,7 +117,7 @@ def _break_raises_in_table(rng: random.Random, table: Table, made_up: bool) -> B
     inserted = [replace(r, value=rng.choice(guesses), raises=None, message="") for r in moved]
     order = [*staying, *inserted]
     rng.shuffle(order)
-    log = []
+    log: list[str] = []
     by_args = {repr(r.args): r for r in moved}
     failed_rows = []
     for row in order:
@@ -116,10 +125,7 @@ def _break_raises_in_table(rng: random.Random, table: Table, made_up: bool) -> B
         if real is not None:
             log.append(_raised(f"test_{table.program.unit}", (*row.args, row.value), str(real.raises), real.message))
         elif rng.random() < 0.2:
-            guess = values.wrong(rng, row.value, _plain(row.args), guesses)
-            if guess != row.value and len(values.literal(guess)) <= LONGEST_VALUE:
-                log.append(_got(table, row, guess, row.value))
-                row = replace(row, value=guess)
+            row = _guessed(rng, table, row, guesses, log)
         failed_rows.append(row)
     kept = [next(r for r in staying if r.args == row.args) for row in order if repr(row.args) not in by_args]
     now_raising = [by_args[repr(row.args)] for row in order if repr(row.args) in by_args]
@@ -135,7 +141,8 @@ def _break_accident(rng: random.Random, table: Table, made_up: bool) -> Broken |
     bad = rng.sample(table.accidents, min(len(table.accidents), rng.randint(1, len(table.returned))))
     replaced = {id(row): wrong for row, wrong in zip(rng.sample(table.returned, len(bad)), bad, strict=True)}
     guesses = [row.value for row in table.returned]
-    failed, log = [], []
+    failed: list[Row] = []
+    log: list[str] = []
     for row in table.returned:
         wrong = replaced.get(id(row))
         if wrong is not None:
@@ -143,10 +150,7 @@ def _break_accident(rng: random.Random, table: Table, made_up: bool) -> Broken |
             shown = (*row.args, row.value)
             log.append(_raised(f"test_{table.program.unit}", shown, str(wrong.raises), wrong.message))
         elif rng.random() < 0.5:
-            guess = values.wrong(rng, row.value, _plain(row.args), guesses)
-            if guess != row.value and len(values.literal(guess)) <= LONGEST_VALUE:
-                log.append(_got(table, row, guess, row.value))
-                row = replace(row, value=guess)
+            row = _guessed(rng, table, row, guesses, log)
         failed.append(row)
     return Broken(replace(table, returned=tuple(failed)), table, log)
 

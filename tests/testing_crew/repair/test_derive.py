@@ -9,7 +9,7 @@ from testing_crew import TestingCrew
 from testing_crew.backends.scripted import ScriptedBackend
 from testing_crew.config import Config
 from testing_crew.project.targets import target_for
-from testing_crew.repair.derive import derived, pins_contradicted
+from testing_crew.repair.derive import derived, pins_contradicted, without
 from trace_logger.records import CodeUnderTest
 from trace_logger.store import TraceStore
 
@@ -117,3 +117,19 @@ def test_only_the_contradicted_call_is_not_to_be_pinned(claim, expected):
     code = code_of(DOCUMENTED, "clamp", "limits")
     tests = f"from limits import clamp\n\n\ndef test_clamp():\n    assert {claim}\n"
     assert pins_contradicted(code, tests, ["clamp(5, 1, 3) gives 4, the docstring of clamp says 3"]) is expected
+
+
+def test_a_call_is_the_same_however_its_docstring_writes_it():
+    code = code_of(DOCUMENTED.replace(">>> clamp(5, 1, 3)", ">>> limits.clamp(5,1, 3)"), "clamp", "limits")
+    told = ["limits.clamp(5,1, 3) gives 4, the docstring of clamp says 3"]
+    assert pins_contradicted(code, PINNED, told)
+
+
+def test_a_function_with_a_builtin_s_name_is_the_module_s_own():
+    source = 'def sum(xs):\n    """Add.\n\n    >>> sum([1])\n    1\n    """\n    return xs[0]\n'
+    assert derived(code_of(source, "sum")).startswith("from prices import sum\n")
+
+
+@pytest.mark.parametrize("names", [set(), {""}, {"test_b"}])
+def test_where_no_test_has_the_name_none_is_left(names):
+    assert without("import os\n\n\ndef test_a():\n    pass\n", names) == ""
