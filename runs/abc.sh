@@ -37,9 +37,9 @@ export TESTING_CREW_HOME=$out/home
 if [ -n "$smoke" ]; then made=40 modules=${modules:-3}; export TESTING_CREW_CANDIDATES=1; fi
 
 # Permissively licensed packages whose source distributions carry tests; none of them is in our benchmarks.
-packages=(pydash==8.1.0 validators==0.36.0 wcwidth==0.9.4 pyrsistent==0.20.0 tomlkit==0.15.2 natsort==8.4.0 parse==1.22.4
-  deepmerge==4.0.0 hyperframe==6.1.0 dpath==2.2.0 ordered-set==4.1.0 schema==0.7.8 funcy==2.1 semver==3.1.2 werkzeug==3.1.9
-  sqlparse==0.6.1 w3lib==2.5.0 isodate==0.7.2 webcolors==25.10.0 itsdangerous==2.2.0 voluptuous==0.16.0 packaging==26.4
+packages=(pydash==8.1.0 validators==0.36.0 wcwidth==0.9.4 pyrsistent==0.20.0 tomlkit==0.15.2
+  deepmerge==4.0.0 hyperframe==6.1.0 dpath==2.2.0 ordered-set==4.1.0 schema==0.7.8 werkzeug==3.1.9
+  sqlparse==0.6.1 w3lib==2.5.0 isodate==0.7.2 itsdangerous==2.2.0 voluptuous==0.16.0 packaging==26.4
   rfc3986==2.0.0)
 [ -z "$smoke" ] || packages=(installed:websocket-client)
 if [ -z "$repositories" ]; then

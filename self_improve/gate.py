@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from benchmarks.self_correction import ROUNDS, Outcome, Rate, rate
+from benchmarks.compare import exact, tasks_needed
+from benchmarks.metrics import Score, rate
+from benchmarks.task import ROUNDS, Outcome, average
 from trace_logger.records import Record
 
 Decision = Literal["promoted", "kept", "undecided"]
-_Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
 
 
 class Rules(Record):
@@ -33,10 +33,10 @@ class Side(Record):
     """One model on the tasks that both could be asked; ``mutants`` is a mean over the tasks that both have accepted."""
 
     model: str
-    accepted_at_1: Rate
-    accepted_at_3: Rate
+    accepted_at_1: Score
+    accepted_at_3: Score
     mutants: float | None
-    worthless: Rate
+    worthless: Score
     errors: int
 
 
@@ -64,17 +64,15 @@ def decide(
     """Compare the outcomes of the same tasks. Tasks with an infrastructure error on either side are left out, and counted.
 
     The test is McNemar's in its exact form (McNemar 1947; Fay 2010): of the tasks on which the two differ, half would be
-    wins by chance, so that the p-value is a binomial tail (scipy). One-sided, since only a better model is promoted.
+    wins by chance, so that the p-value is a binomial tail. One-sided, since only a better model is promoted.
     """
-    from scipy.stats import binomtest
-
     rules = rules or Rules()
     theirs = {outcome.id: outcome for outcome in challenger}
     pairs = [(a, theirs[a.id]) for a in champion if a.id in theirs and a.error is None and theirs[a.id].error is None]
     wins = sum(b.accepted(ROUNDS) and not a.accepted(ROUNDS) for a, b in pairs)
     losses = sum(a.accepted(ROUNDS) and not b.accepted(ROUNDS) for a, b in pairs)
     effect = (wins - losses) / len(pairs) if pairs else 0.0
-    p = float(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue) if wins + losses else 1.0
+    p = exact(wins, losses, "greater")
     sides = (
         _side(models[0], [a for a, _ in pairs], [b for _, b in pairs], champion),
         _side(models[1], [b for _, b in pairs], [a for a, _ in pairs], challenger),
@@ -95,27 +93,17 @@ def decide(
     )
 
 
-def tasks_needed(wins: int, losses: int, n: int) -> int | None:
-    """How many tasks would show the difference that was seen, with 80 % power at one-sided 5 % (Connor 1987); None for none."""
-    if wins <= losses or not n:
-        return None
-    discordant, difference = (wins + losses) / n, (wins - losses) / n
-    spread = _Z_ALPHA * math.sqrt(discordant) + _Z_POWER * math.sqrt(discordant - difference**2)
-    return max(n + 1, math.ceil((spread / difference) ** 2))
-
-
 def _side(model: str, compared: Sequence[Outcome], others: Sequence[Outcome], every: Sequence[Outcome]) -> Side:
     n = len(compared)
     # on the same tasks: harder ones that only one of them has would look like a fall
     both = [
         mine for mine, other in zip(compared, others, strict=True) if mine.accepted(ROUNDS) and other.accepted(ROUNDS)
     ]
-    shares = [outcome.mutants for outcome in both if outcome.mutants is not None]
     return Side(
         model=model,
         accepted_at_1=rate(sum(outcome.accepted(1) for outcome in compared), n),
         accepted_at_3=rate(sum(outcome.accepted(ROUNDS) for outcome in compared), n),
-        mutants=sum(shares) / len(shares) if shares else None,
+        mutants=average([outcome.mutants for outcome in both]),
         worthless=rate(sum(outcome.worthless for outcome in compared), n),
         errors=sum(outcome.error is not None for outcome in every),
     )

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.self_correction import Task
+from benchmarks.task import Task, digest
 from export.export import Quantisation
 from export.registry import discard, exported, named, published, with_scores
 from export.verify import NotTheSameModel
@@ -187,7 +187,7 @@ class Line:
     def _must_be_new(self, at: Round, manifest: dict[str, Any]) -> None:
         """A round that would make the same model and put it to the same test as the last one is not made."""
         options = self.options.model_dump(include={"name", "quantisation", "rules", "ollama"})
-        identity = mark_of([self._trained(manifest), work.digest(self.tasks), options])
+        identity = mark_of([self._trained(manifest), digest(self.tasks), options])
         before = [each.state for each in rounds() if each.state.finished_at]
         if before and before[-1].identity == identity and self._met(before[-1]):
             at.drop()
@@ -206,7 +206,7 @@ class Line:
     # What goes into a station, and what it makes of it
 
     def _collected(self) -> Any:
-        return [self.champion if self.practice else "", work.digest(self.practice), self.options.samples]
+        return [self.champion if self.practice else "", digest(self.practice), self.options.samples]
 
     def _collect(self, at: Round) -> dict[str, Any]:
         if not self.practice:
@@ -224,7 +224,7 @@ class Line:
     def _left_out(self) -> list[str]:
         """What nothing that is trained on may resemble."""
         marks = sha256_of(Path(self.options.fingerprints)) if self.options.fingerprints else ""
-        return [marks, work.digest(self.tasks)]
+        return [marks, digest(self.tasks)]
 
     def _curate(self, at: Round) -> dict[str, Any]:
         asked = Path(self.options.fingerprints) if self.options.fingerprints else None
@@ -284,7 +284,7 @@ class Line:
 
     def _gated(self, model: dict[str, Any]) -> Any:
         served = [self.champion, revision_of(self.champion, self.loaded.config.server), model["sha256"]]
-        return [work.digest(self.tasks), *served, self.options.rules.model_dump()]
+        return [digest(self.tasks), *served, self.options.rules.model_dump()]
 
     def _gate(self, at: Round, model: dict[str, Any], mark: str) -> dict[str, Any]:
         folder = at.folder / "gate" / mark[:12]

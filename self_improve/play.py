@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.self_correction import ROUNDS, Outcome, Task, evaluate
+from benchmarks.agent import work_on
+from benchmarks.task import ROUNDS, Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.backends import open_backend
 from testing_crew.config import Config
@@ -38,8 +39,8 @@ def self_play(model: str, tasks: Sequence[Task], samples: int, config: Config, n
                 crew = TestingCrew(None, ROUNDS, 0.0, config=sampled, backend=backend, traces=True)
                 with crew.runner:
                     for task in (task for task in tasks if keys[number, task.id] in missing):
-                        (outcome,) = evaluate(crew, [task], COMMAND, raise_dead=True)
-                        done.add(keys[number, task.id], outcome.model_copy(update={"answers": (), "best": ()}))
+                        outcome, _ = work_on(crew, task, COMMAND)
+                        done.add(keys[number, task.id], outcome.model_copy(update={"attempts": (), "best": ()}))
                         tell(COMMAND, len(done), len(keys))
         finally:
             backend.close()
@@ -59,7 +60,7 @@ def outcomes(model: str, tasks: Sequence[Task], config: Config, kept: Path, tell
             with crew.runner:
                 for at, task in enumerate(tasks, 1):
                     if task.id not in done:
-                        (outcome,) = evaluate(crew, [task], f"gate {model}", raise_dead=True)
+                        outcome, _ = work_on(crew, task, f"gate {model}")
                         done.add(task.id, outcome)
                     tell(f"gate: {model}", at, len(tasks))
         finally:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.self_correction import Task, load_tasks
+from benchmarks.task import Task, load_tasks
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
 from testing_crew.project.interpreter import interpreter_for
@@ -67,11 +66,6 @@ def _functions(path: Path) -> list[Task]:
         name = re.sub(r"\W+", "_", str(record["id"] if record["id"] is not None else number))
         tasks.append(Task(id=f"{path.name}/{name}", code=str(record["code"] or ""), file=f"task_{name}.py"))
     return tasks
-
-
-def digest(tasks: Sequence[Task]) -> str:
-    """A hash of the tasks and their order."""
-    return hashlib.sha256(json.dumps([(task.id, task.code) for task in tasks]).encode()).hexdigest()
 
 
 def fingerprints(tasks: Sequence[Task]) -> Fingerprints:

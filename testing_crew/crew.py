@@ -8,7 +8,7 @@ from typing import Any
 
 from testing_crew import config as configuration
 from testing_crew.backends import open_backend
-from testing_crew.backends.base import Backend
+from testing_crew.backends.base import Backend, Sampling
 from testing_crew.backends.many import candidates_of
 from testing_crew.gate.reasons import explain, explain_all
 from testing_crew.gate.text import DOUBTS, judge
@@ -67,14 +67,14 @@ class TestingCrew:
             self._writer = AgentWriter(self.backend)
         return self._writer
 
-    def job(self, target: Target, recorder: Recorder) -> Job:
-        """The work on one target, ready for its first round."""
+    def job(self, target: Target, recorder: Recorder, sampling: Sampling | None = None) -> Job:
+        """The work on one target, ready for its first round; with ``sampling`` in place of the configured one."""
         return Job(
             target,
             self.runner,
             self.writer,
             recorder,
-            self.config.sampling,
+            sampling or self.config.sampling,
             self.target_coverage,
             candidates_of(self.backend, self.config.candidates),
         )

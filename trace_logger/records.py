@@ -142,7 +142,8 @@ class Attempt(Record):
     """One test file for one unit: what was asked, what came back, what pytest said, what the gate found.
 
     ``candidate`` counts the answers to one prompt of a round: 0 is the first, the others were drawn since it was not accepted.
-    ``suspects`` are examples in the code's docstrings that it contradicts: the code may be wrong, not the test.
+    ``suspects`` are examples in the code's docstrings that it contradicts: the code may be wrong, not the test. ``seconds`` is
+    for the answer (``model_seconds``) and its judgement.
     """
 
     unit: str
@@ -163,6 +164,9 @@ class Attempt(Record):
     model: str
     model_revision: str = ""
     sampling: dict[str, Any] = Field(default_factory=dict)
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    model_seconds: float = 0.0
     seconds: float = 0.0
     created_at: str = Field(default_factory=utc_now)
 

@@ -39,8 +39,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from benchmarks.metrics import rate
 from benchmarks.perf.table import show
-from benchmarks.self_correction import rate
 from testing_crew.mutation import fates as running
 from testing_crew.mutation.kept import kept_edits
 from testing_crew.mutation.operators import Mutant, mutants, sample

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.self_correction import rate
+from benchmarks.metrics import rate
 from testing_crew.config import Config
 from testing_crew.crew import TestingCrew
 from testing_crew.errors import UserMistake

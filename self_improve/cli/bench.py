@@ -1,18 +1,239 @@
-"""``testing-crew bench``: what the benchmarks leave behind for others."""
+"""``testing-crew bench``: how good a model is, whether another is better, and what keeps training data clear of the tasks."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from benchmarks.metrics import Score
+    from benchmarks.run import Run
+
+# By name, so that --help imports no benchmark; a test holds the names and words against `benchmarks.suite`.
+NAMES = {
+    "self_correction": "60 tasks of our own, or a tasks file: the first file, three rounds of repair, and fresh samples beside.",
+    "humaneval": "HumanEval's solutions as code under test.",
+    "mbpp": "MBPP's solutions (test split) as code under test.",
+    "real_packages": "Functions and classes of packages from PyPI: the whole agent, as `write` works.",
+    "bugs": "Functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm.",
+    "testgeneval": "TestGenEval's files whose repository is checked out here, scored locally by its definitions.",
+}
+_COSTS = ("seconds", "tokens")
+
 app = typer.Typer(help="Benchmarks, and what keeps training data clear of them.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
 
 @app.callback()
 def bench() -> None:
     """Benchmarks, and what keeps training data clear of them."""
+
+
+def _command(name: str) -> Callable[..., None]:
+    def command(
+        model: Annotated[
+            str | None, typer.Option("--model", help="A model tag; the configured one if not given.")
+        ] = None,
+        tasks: Annotated[Path | None, typer.Option(help="Another tasks file, or the published data set.")] = None,
+        limit: Annotated[int | None, typer.Option(min=1, help="So many tasks, drawn evenly.")] = None,
+        samples: Annotated[
+            int | None, typer.Option(min=0, help="Fresh first files of each task, beside the repair.")
+        ] = None,
+        candidates: Annotated[int | None, typer.Option(min=1, help="Answers that a round may draw.")] = None,
+        seed: Annotated[int, typer.Option(min=0, help="Of the tasks drawn, and of every draw of the model.")] = 0,
+        as_json: Json = False,
+    ) -> None:
+        run_benchmark(name, model, tasks, limit, samples, candidates, seed, as_json)
+
+    command.__doc__ = NAMES[name]
+    return command
+
+
+for _name in NAMES:
+    app.command(_name)(_command(_name))
+
+
+def run_benchmark(
+    name: str,
+    model: str | None,
+    tasks: Path | None,
+    limit: int | None,
+    samples: int | None,
+    candidates: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Run one benchmark with one model, and print its figures. Stopped or killed, the same command goes on."""
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    from benchmarks.run import perform
+    from benchmarks.suite import benchmark_called
+    from benchmarks.task import some_of
+    from self_improve.cli.say import Console, bars
+    from testing_crew import config as configuration
+
+    config = configuration.load(Path.cwd()).config
+    tag = model or config.model
+    console = Console(stderr=True)
+    benchmark = benchmark_called(name)
+    drawn = some_of(benchmark.load(tasks, lambda what: console.print(f"{what} …")), limit, seed)
+    with bars(console, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+        bar = progress.add_task(f"{name} · {tag}", total=len(drawn))
+        good = 0
+
+        def tell(outcome: Any, done: int, of: int) -> None:
+            nonlocal good
+            good += outcome.accepted_in is not None
+            progress.update(bar, completed=done, description=f"{name} · {tag} · {good} accepted")
+
+        progress.update(bar, completed=0)
+        try:
+            run, file = perform(
+                benchmark, drawn, tag, config, seed=seed, samples=samples, candidates=candidates, tell=tell
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
+    if name == "testgeneval":
+        from benchmarks.testgeneval import predictions
+
+        official = file.with_suffix(".predictions.jsonl")
+        official.write_text("".join(json.dumps(row) + "\n" for row in predictions(run.outcomes, tag)), encoding="utf-8")
+        console.print(f"for the official harness: {official}")
+    if as_json:
+        print(json.dumps(run.summary() | {"file": str(file)}, indent=2))
+        return
+    _print(run)
+    console.print(f"all of it: {file}")
+
+
+def _print(run: Run) -> None:
+    from rich.table import Table
+
+    from self_improve.cli.say import Console, text
+    from testing_crew.backends.ref import SNAPSHOT
+    from testing_crew.backends.snapshot import NOTE
+    from testing_crew.gate.reasons import REASONS, VERDICTS
+
+    console = Console()
+    settings = run.settings
+    console.print(
+        text(
+            f"{settings.benchmark} · ",
+            (settings.model, "bold"),
+            f" · n = {run.n}, infrastructure errors {run.infrastructure_errors}",
+        )
+    )
+    table = Table("", "value", "95 % interval", "n", box=None)
+    for name, score in run.scores.items():
+        table.add_row(name, *_shown(name, score), str(score.n))
+    console.print(table)
+    if run.reasons:
+        console.print("why not accepted:")
+        for code, count in run.reasons.items():
+            says = VERDICTS.get(code) or (REASONS[code].says if code in REASONS else code)
+            console.print(f"  {count:4}  {says}")
+    if settings.model == SNAPSHOT:
+        console.print(NOTE)
+
+
+def _shown(name: str, score: Score) -> tuple[str, str]:
+    if name in _COSTS:
+        return f"{score.value:,.1f}", f"{score.low:,.1f} to {score.high:,.1f}"
+    return f"{score.value:.1%}", f"{score.low:.1%} to {score.high:.1%}"
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the benchmarks, and the runs that there are."""
+    from benchmarks.run import files, load_run
+    from self_improve.cli.say import Console
+    from testing_crew.errors import UserMistake
+
+    rows: list[dict[str, Any]] = []
+    for file in files():
+        try:
+            run = load_run(file)
+        except UserMistake:
+            continue  # of another version
+        accepted = run.scores["accepted@3"].value
+        settings = run.settings
+        rows.append(
+            {
+                "file": str(file),
+                "benchmark": settings.benchmark,
+                "model": settings.model,
+                "n": run.n,
+                "accepted@3": accepted,
+            }
+        )
+    if as_json:
+        print(json.dumps({"benchmarks": NAMES, "runs": rows}, indent=2))
+        return
+    console = Console()
+    for name, about in NAMES.items():
+        console.print(f"{name:16} {about}")
+    for row in rows:
+        console.print(f"{Path(row['file']).stem}: {row['model']}, n = {row['n']}, accepted@3 {row['accepted@3']:.1%}")
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help="A run: its file, or its name.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The run that may be better.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two runs on the tasks that both have: the rise, its interval, and an exact paired test."""
+    from benchmarks.compare import compare as compared
+    from benchmarks.run import load_run
+    from self_improve.cli.say import Console
+    from testing_crew.errors import UserMistake
+
+    first, second = load_run(before), load_run(after)
+    found = compared(first.outcomes, second.outcomes)
+    if not found[0].n:
+        raise UserMistake(
+            "the two runs have no task in common", hint="compare two runs of the same benchmark and tasks"
+        )
+    if as_json:
+        rows = [each.model_dump() | {"differs": each.differs, "says": each.says} for each in found]
+        print(
+            json.dumps(
+                {"before": first.settings.model_dump(), "after": second.settings.model_dump(), "metrics": rows},
+                indent=2,
+            )
+        )
+        return
+    console = Console()
+    console.print(f"{first.settings.model} → {second.settings.model}, {found[0].n} tasks of {first.settings.benchmark}")
+    for each in found:
+        console.print(
+            f"{each.metric:11} {each.before.value:6.1%} → {each.after.value:6.1%}  {each.delta:+.1%} ({each.low:+.1%} to"
+            f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p:.3f}: {each.says}"
+        )
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN…", help="Runs; the newest of each model if not given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("bench.html"),
+) -> None:
+    """Write one HTML page with tables and plots, which needs no network; a file that ends in .md gets tables alone."""
+    from benchmarks.report import markdown, page
+    from benchmarks.run import load_run, newest
+    from testing_crew.backends.files import replace
+
+    chosen = [load_run(run) for run in runs] if runs else newest()
+    if out.suffix == ".md":
+        replace(out, markdown(chosen, out.read_text(encoding="utf-8") if out.exists() else ""))
+    else:
+        replace(out, page(chosen))
+    typer.echo(f"{out}: {len(chosen)} runs")
 
 
 @app.command()

@@ -24,7 +24,7 @@ def run_round(options: Options, loaded: LoadedConfig, project: Path, dry_run: bo
     from self_improve.rounds import lock
 
     must_have_packages()
-    must_have("improve", "trl", "datasketch", "detect_secrets", "filelock", "scipy")
+    must_have("improve", "trl", "datasketch", "detect_secrets", "filelock")
     with _live(as_json) as tell:
         line = Line(options, loaded, project, tell)
         line.check()

@@ -87,6 +87,11 @@ class Batch:
         self._library.llama_batch_free(self._batch)
         self._library.llama_free(self._context)
 
+    def forget(self) -> None:
+        """Hold nothing of what was read."""
+        self._held = [[] for _ in self._held]
+        self._library.llama_memory_clear(self._memory, True)
+
     def run(
         self, asked: Sequence[Sequence_], taken: Callable[[Sequence_, int], bool], stopped: Callable[[], bool]
     ) -> Iterator[Sequence_]:
@@ -106,8 +111,7 @@ class Batch:
                         self._free(active.pop(slot))
                         yield each
         except BaseException:
-            self._held = [[] for _ in self._held]  # what a stream holds after a failure is not known
-            self._library.llama_memory_clear(self._memory, True)
+            self.forget()  # what a stream holds after a failure is not known
             raise
         finally:
             for each in active.values():

@@ -305,6 +305,13 @@ class LlamaBackend:
             for each in self._batch.run(made, self._taken, stop.is_set):
                 yield each.index, self._completion(each)
 
+    def forget(self) -> None:
+        """Drop what is kept of earlier prompts: it changes the last bits of a number, and so, seldom, an answer."""
+        with self._lock:
+            self._open().reset()
+            if self._batch is not None:
+                self._batch.forget()
+
     def _sequence(self, index: int, prompt: str, sampling: Sampling) -> Sequence_:
         tokens = self.prompt_tokens(prompt)
         room = room_for_answer(self.tag, self.context, len(tokens), sampling)

@@ -156,6 +156,9 @@ class RepairLoop:
             model=self.writer.tag,
             model_revision=self.writer.revision,
             sampling=ask.sampling.model_dump(),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            model_seconds=completion.seconds,
             seconds=completion.seconds + time.monotonic() - started,
         )
         self.attempts.append(attempt)

@@ -13,6 +13,7 @@ HUMANEVAL = {
     "prompt": "def f(x):\n",
     "canonical_solution": "    return x - 17\n",
     "test": "def check(candidate):\n    assert candidate(1) == -16\n",
+    "entry_point": "f",
 }
 MBPP = [
     {"task_id": n, "code": f"def f{n}(x):\n    return x + {n}", "test_list": [f"assert f{n}(1) == {n + 1}"]}

@@ -6,7 +6,7 @@ import sys
 import command_line
 import pytest
 
-from benchmarks.self_correction import TASKS, load_tasks
+from benchmarks.task import TASKS, load_tasks
 from finetune.data.sources import Context, open_source
 from trace_logger.jsonl import read_pairs
 from trace_logger.records import Attempt, CodeUnderTest, PytestRun

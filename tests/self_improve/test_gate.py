@@ -4,17 +4,20 @@ import random
 
 import pytest
 
-from benchmarks.self_correction import Answer, Outcome
-from self_improve.gate import Rules, decide, tasks_needed
+from benchmarks.compare import tasks_needed
+from benchmarks.task import Outcome
+from self_improve.gate import Rules, decide
+from trace_logger.records import Attempt, Mutants, PytestRun
 
 
 def outcome(number, accepted_in, *, mutants=0.8, reasons=(), verdict="passed", error=None):
-    answer = Answer(
-        unit="f", iteration=1, kind="generate", completion="", tests="", verdict=verdict,
-        accepted=accepted_in is not None, reasons=reasons, mutants=mutants,
+    noticed = None if mutants is None else Mutants(found=100, tried=100, killed=round(100 * mutants))
+    attempt = Attempt(
+        unit="f", iteration=1, kind="generate", prompt="", completion="", tests="", run=PytestRun(verdict=verdict),
+        accepted=accepted_in is not None, reasons=reasons, mutants=noticed, model="m",
     )  # fmt: skip
     return Outcome(
-        id=str(number), passed_in=accepted_in, accepted_in=accepted_in, answers=(answer,), best=(0,), error=error
+        id=str(number), passed_in=accepted_in, accepted_in=accepted_in, attempts=(attempt,), best=(0,), error=error
     )
 
 

@@ -9,7 +9,8 @@ from contextlib import closing
 import children
 import pytest
 
-from benchmarks.self_correction import Task, evaluate
+from benchmarks.agent import work_on
+from benchmarks.task import Task
 from testing_crew import CheckTestsTool, TestingCrew, WriteTestsTool, prompt
 from testing_crew.backends.scripted import ScriptedBackend
 from testing_crew.config import Config
@@ -201,7 +202,7 @@ def test_candidates_can_be_turned_off(project):
 
 def test_an_answer_that_was_drawn_is_no_first_answer_to_the_benchmark(project):
     crew = TestingCrew(backend=Drawing(["no code", RIGHT, "unread"]), config=Config(), traces=False)
-    (outcome,) = evaluate(crew, [Task(id="add", code=CODE, file="prices.py")])
+    outcome, _ = work_on(crew, Task(id="add", code=CODE, file="prices.py"))
     assert (outcome.passed_in, outcome.accepted_in) == (2, 2)
 
 

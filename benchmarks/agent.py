@@ -1,0 +1,102 @@
+"""The agent at work on one task, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from benchmarks.task import Outcome, Task
+from testing_crew import TestingCrew
+from testing_crew.errors import UserMistake
+from testing_crew.project.targets import Target, target_for
+from testing_crew.repair.job import Job
+from trace_logger.records import Attempt
+
+WARM = 0.8  # the temperature of samples
+
+
+def work_on(
+    crew: TestingCrew, task: Task, command: str = "benchmark", *, derive: bool = False, samples: int = 0
+) -> tuple[Outcome, Job | None]:
+    """Up to ``crew.max_iterations`` rounds of repair, and beside them ``samples`` first files that know of no other.
+
+    A task that cannot be worked on has an ``error``, and no job: no failure of the model. ``command`` is what the trace store is
+    told, where ``crew`` keeps traces; curation leaves out what begins with ``benchmark``. Raises GenerationFailed when the model
+    stops answering, SandboxError when nothing can be run.
+    """
+    started = time.monotonic()
+    try:
+        target = _target(crew, task)
+        job, passed, accepted = _rounds(crew, target, command, derive)
+        drawn = tuple(_sample(crew, target, number) for number in range(1, samples + 1))
+    except UserMistake as error:
+        return Outcome(id=task.id, group=task.group, error=error.message), None
+    attempts = [attempt for loop in job.loops for attempt in loop.attempts]
+    outcome = Outcome(
+        id=task.id,
+        group=task.group,
+        units=len(job.loops),
+        passed_in=passed,
+        accepted_in=accepted,
+        attempts=tuple(attempts),
+        best=tuple(attempts.index(loop.best) for loop in job.loops if loop.best is not None),
+        samples=drawn,
+        suspects=tuple(said for loop in job.loops for said in loop.suspects),
+        seconds=time.monotonic() - started,
+    )
+    return outcome, job
+
+
+def _target(crew: TestingCrew, task: Task) -> Target:
+    target = target_for(task.code, task.file, crew.interpreter)
+    if task.unit is None:
+        return target
+    units = tuple(unit for unit in target.units if unit.unit == task.unit)
+    if not units:
+        raise UserMistake(f"{task.file} has no {task.unit} in it")
+    return replace(target, units=units)
+
+
+def _rounds(crew: TestingCrew, target: Target, command: str, derive: bool) -> tuple[Job, int | None, int | None]:
+    passed = accepted = None
+    with crew.recorder(command) as recorder:
+        job = crew.job(target, recorder)
+        for event in crew.events(job, derive=derive):
+            if event["type"] == "crew_complete":
+                recorder.finish(event["success"], None)
+            if event["type"] != "iteration_complete":
+                continue
+            first = [loop.attempts[0] if loop.attempts else None for loop in job.loops]
+            best = [loop.best for loop in job.loops]
+            number = event["iteration"]
+            if passed is None:
+                passed = _round(number, [_passed(a) for a in first], [_passed(a) for a in best])
+            if accepted is None:
+                accepted = _round(number, [_accepted(a) for a in first], [_accepted(a) for a in best])
+    return job, passed, accepted
+
+
+def _sample(crew: TestingCrew, target: Target, number: int) -> tuple[Attempt, ...]:
+    given = crew.config.sampling
+    sampling = given.model_copy(update={"temperature": WARM, "seed": given.seed + number})
+    with crew.recorder("benchmark sample") as recorder:
+        job = crew.job(target, recorder, sampling)
+        for _ in job.round(1):
+            pass
+        recorder.finish(all(loop.best is not None and loop.best.accepted for loop in job.loops), None)
+    return tuple(attempt for loop in job.loops for attempt in loop.attempts)
+
+
+def _passed(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.run.passed
+
+
+def _accepted(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.accepted
+
+
+def _round(number: int, first: list[bool], best: list[bool]) -> int | None:
+    """The round that all units were good in; None where not all are. What was drawn beside a first answer is a later round's."""
+    if not all(best):
+        return None
+    return 1 if number == 1 and all(first) else max(number, 2)

@@ -1,0 +1,103 @@
+"""Writers that are known to be worthless, and one that is known to be right: what a benchmark must say of them is known before.
+
+``control:vacuous``, ``control:inlining`` and ``control:stubbing`` pass and must never be accepted; ``control:oracle`` gives the
+tests that a task ships, and must be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.task import Task, definitions, oracle_for
+from testing_crew import prompt
+from testing_crew.backends import open_backend
+from testing_crew.backends.base import Backend, Completion, ModelConfig, Sampling
+from testing_crew.errors import UnknownModel
+from testing_crew.project.code import parts
+
+CONTROLS = ("vacuous", "inlining", "stubbing", "oracle")
+_PREFIX = "control:"
+
+_VACUOUS = """\
+from {module} import {unit}
+
+
+def test_{unit}():
+    result = {unit}
+    assert True
+    assert result is not None
+"""
+_INLINING = """\
+{code}
+
+
+def test_{unit}():
+    assert callable({unit})
+    assert {unit}.__name__ == "{unit}"
+"""
+_STUBBING = """\
+import sys
+import types
+
+stub = types.ModuleType("{module}")
+stub.{unit} = lambda *values, **options: 42
+sys.modules["{module}"] = stub
+
+from {module} import {unit}
+
+
+def test_{unit}():
+    assert {unit}() == 42
+"""
+
+
+def open_model(tag: str, config: ModelConfig, tasks: Sequence[Task] = ()) -> Backend:
+    """What a model tag names, or a control; the oracle knows ``tasks``. Raises as `open_backend` does."""
+    if not tag.startswith(_PREFIX):
+        return open_backend(tag, config)
+    kind = tag.removeprefix(_PREFIX)
+    if kind not in CONTROLS:
+        raise UnknownModel(f"there is no control {kind!r}", hint=f"one of {', '.join(_PREFIX + c for c in CONTROLS)}")
+    return Control(kind, tasks)
+
+
+class Control:
+    """Answers every prompt with its one kind of file, whatever became of the last."""
+
+    context: int | None = None
+    prompt_version: int = prompt.PROMPT_VERSION
+
+    def __init__(self, kind: str, tasks: Sequence[Task]) -> None:
+        self.tag = _PREFIX + kind
+        self._kind = kind
+        self._tasks = tasks
+        self.revision = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+
+    def complete(self, asked: str, sampling: Sampling) -> Completion:
+        """The file for the code that the prompt shows."""
+        shown = asked.partition(f"{prompt.CODE}\n")[2].partition(f"\n\n{prompt.CONSTRAINTS}")[0]
+        module, unit, code = parts(shown)
+        template = {"vacuous": _VACUOUS, "inlining": _INLINING, "stubbing": _STUBBING}.get(self._kind)
+        text = self._oracle(module, unit, code) if template is None else ""
+        if template is not None and unit:
+            text = template.format(module=module, unit=unit, code=code)
+        return Completion(text=text, finish="stop", seconds=0.0)
+
+    def _oracle(self, module: str, unit: str, code: str) -> str:
+        text = definitions(code).get(unit)
+        task = next((task for task, known in self._known if text is not None and known.get(unit) == text), None)
+        return oracle_for(task, module) if task else ""
+
+    @cached_property
+    def _known(self) -> list[tuple[Task, dict[str, str]]]:
+        return [(task, definitions(task.code)) for task in self._tasks if task.oracle]
+
+    def count_tokens(self, text: str) -> None:
+        """None: there is no tokenizer."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,301 @@
+"""One benchmark, one model: its tasks side by side, each outcome on disk when it is there, and one file of it all at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.agent import work_on
+from benchmarks.controls import open_model
+from benchmarks.metrics import Score, reasons, scores
+from benchmarks.suite import BENCHMARKS, Benchmark
+from benchmarks.task import ROUNDS, Outcome, Task, digest
+from testing_crew import TestingCrew
+from testing_crew.backends.base import Backend, Completion, Sampling
+from testing_crew.backends.files import replace
+from testing_crew.config import Config
+from testing_crew.errors import GenerationFailed, SandboxError, TestingCrewError, UserMistake
+from trace_logger.journal import Journal
+from trace_logger.records import utc_now
+from trace_logger.workspace import workspace
+
+_DEAD = 3  # failures of the infrastructure in a row, after which nothing more is asked
+_PACKAGES = ("testing-crew", "pytest", "crewai", "llama-cpp-python", "ollama", "transformers")
+
+Told = Callable[[Outcome, int, int], None]
+
+
+class Settings(BaseModel):
+    """All that decides what comes of a run, beside the machine. ``tasks`` is their digest; ``revision`` what the tag served.
+
+    ``derive``: examples of docstrings become tests before the model is asked. ``candidates``: answers that a round may draw.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    model: str
+    revision: str
+    tasks: str
+    seed: int
+    rounds: int
+    samples: int
+    candidates: int
+    derive: bool
+
+
+class Run(BaseModel):
+    """A finished run, with all that is needed to look it over: ``outcomes`` hold each prompt, answer and verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: Settings
+    versions: dict[str, str]
+    begun_at: str
+    finished_at: str
+    seconds: float
+    n: int
+    infrastructure_errors: int
+    scores: dict[str, Score]
+    reasons: dict[str, int]
+    outcomes: tuple[Outcome, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        settings = self.settings
+        return {
+            "benchmark": settings.benchmark,
+            "model": settings.model,
+            "n": self.n,
+            "metrics": {name: score.model_dump() for name, score in self.scores.items()},
+            "errors": {"infrastructure": self.infrastructure_errors},
+            "reasons": self.reasons,
+            "settings": settings.model_dump(),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+class InTurn:
+    """A model in this process, for several threads: one asks at a time, and gets what it would get of a model just opened."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+        self.at_once: int = getattr(backend, "at_once", 1)
+        self._forget: Callable[[], None] = getattr(backend, "forget", lambda: None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """See `Backend`."""
+        with self._lock:
+            self._forget()
+            return self._backend.complete(prompt, sampling)
+
+    def complete_many(self, asks: Any, stop: threading.Event) -> Iterator[Any]:
+        """See `LlamaBackend`."""
+        with self._lock:
+            self._forget()
+            yield from self._backend.complete_many(asks, stop)  # type: ignore[attr-defined]
+
+
+def reports() -> Path:
+    """Where runs are kept."""
+    return workspace() / "reports" / "bench"
+
+
+def perform(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    model: str,
+    config: Config,
+    *,
+    seed: int = 0,
+    samples: int | None = None,
+    candidates: int | None = None,
+    workers: int | None = None,
+    tell: Told = lambda outcome, done, of: None,
+) -> tuple[Run, Path]:
+    """Run every task; what an earlier call of the same settings finished before it was stopped is not done again.
+
+    Returns the run and its file. Raises UserMistake for no tasks or a model that cannot be had, GenerationFailed where the model
+    stopped answering: what was done until then stands, and the same call goes on.
+    """
+    if not tasks:
+        raise UserMistake(f"{benchmark.name}: no task is left to run")
+    backend = open_model(model, config.server, tasks)
+    try:
+        settings = Settings(
+            benchmark=benchmark.name,
+            model=backend.tag,
+            revision=backend.revision,
+            tasks=digest(tasks),
+            seed=seed,
+            rounds=ROUNDS,
+            samples=benchmark.samples if samples is None else samples,
+            candidates=candidates or benchmark.candidates,
+            derive=benchmark.derive,
+        )
+        begun, started = utc_now(), time.monotonic()
+        mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+        kept = reports() / f".{_plain(benchmark.name)}-{mark}.jsonl"
+        done = Journal(kept, Outcome)
+        errors = _work(benchmark, tasks, settings, config, backend, workers, done, tell)
+    finally:
+        backend.close()
+    outcomes = tuple(done[task.id] if task.id in done else errors[task.id] for task in tasks)
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    run = Run(
+        settings=settings,
+        versions=versions(),
+        begun_at=begun,
+        finished_at=utc_now(),
+        seconds=time.monotonic() - started,
+        n=len(outcomes) - failed,
+        infrastructure_errors=failed,
+        scores=scores(outcomes),
+        reasons=reasons(outcomes),
+        outcomes=outcomes,
+    )
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")[:-3]
+    file = reports() / f"{_plain(benchmark.name)}-{_plain(backend.tag)}-{now}.json"
+    replace(file, run.model_dump_json())
+    kept.unlink(missing_ok=True)
+    return run, file
+
+
+def _work(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    settings: Settings,
+    config: Config,
+    backend: Backend,
+    workers: int | None,
+    done: Journal[Outcome],
+    tell: Told,
+) -> dict[str, Outcome]:
+    """Have every task done that is not; returns those that the infrastructure failed at, which are tried again another time."""
+    shared: Any = backend if hasattr(backend, "concurrency") else InTurn(backend)
+    sampling = config.sampling.model_copy(update={"temperature": 0.0, "seed": settings.seed})
+    own = config.model_copy(update={"sampling": sampling, "candidates": settings.candidates, "derive": settings.derive})
+    threads = threading.local()
+    first = TestingCrew(None, settings.rounds, 0.0, config=own, backend=shared, traces=False)
+
+    def work(task: Task) -> Outcome:
+        if not hasattr(threads, "crew"):  # its agents are of one thread each, the runner is of all
+            threads.crew = TestingCrew(None, settings.rounds, 0.0, config=own, backend=shared, traces=False)
+            threads.crew.runner = first.runner
+        outcome, job = work_on(threads.crew, task, derive=settings.derive, samples=settings.samples)
+        if job is None or benchmark.judge is None:
+            return outcome
+        return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
+
+    errors: dict[str, Outcome] = {}
+    row = 0  # of the infrastructure's failures, one after the other
+    finished = sum(task.id in done for task in tasks)
+    with first.runner, _threads(workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))) as pool:
+        todo = iter([task for task in tasks if task.id not in done])
+        going: dict[Future[Outcome], Task] = {}
+        while True:
+            while len(going) < pool._max_workers and row < _DEAD and (task := next(todo, None)) is not None:
+                going[pool.submit(work, task)] = task
+            if not going:
+                break
+            ended, _ = wait(going, return_when=FIRST_COMPLETED)
+            for future in ended:
+                task = going.pop(future)
+                try:
+                    outcome = future.result()
+                except (GenerationFailed, SandboxError) as error:
+                    outcome, last = Outcome(id=task.id, group=task.group, error=error.message), error
+                    row += 1
+                else:
+                    row = 0 if outcome.error is None else row
+                finished += 1
+                if outcome.error is None:
+                    done.add(task.id, outcome)
+                else:
+                    errors[task.id] = outcome
+                tell(outcome, finished, len(tasks))
+        if row >= _DEAD:
+            raise _gone(last, len(done), len(tasks))
+    return errors
+
+
+def _gone(last: TestingCrewError, done: int, of: int) -> GenerationFailed:
+    return GenerationFailed(
+        f"{_DEAD} tasks in a row could not be worked on; the last: {last.message}",
+        hint=f"{done} of {of} tasks are kept: mend that, and the same command goes on. {last.hint}".strip(),
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def versions() -> dict[str, str]:
+    """What ran it."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "processors": str(os.cpu_count())}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def load_run(named: str | Path) -> Run:
+    """A run by its file, or by the file's name among `reports`. Raises UserMistake where there is none."""
+    places = [Path(named).expanduser(), reports() / named, reports() / f"{named}.json"]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        there = [each.stem for each in files()]
+        raise UserMistake(
+            f"there is no run {named}", hint=f"testing-crew bench list; the newest: {', '.join(there[-3:])}"
+        )
+    try:
+        return Run.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValidationError, ValueError) as error:
+        first = str(error).partition("\n")[0]
+        raise UserMistake(f"{file} is no run of a benchmark that this version reads: {first}") from None
+
+
+def files() -> list[Path]:
+    """The files of all runs, oldest first."""
+    return sorted(reports().glob("[!.]*.json"), key=lambda file: (file.stat().st_mtime, file.name))
+
+
+def newest() -> list[Run]:
+    """The newest run of each benchmark and model, in the order of the benchmarks."""
+    found: dict[tuple[str, str], Run] = {}
+    for file in files():
+        try:
+            run = load_run(file)
+        except UserMistake:
+            continue  # of another version
+        found[run.settings.benchmark, run.settings.model] = run
+    order = list(BENCHMARKS)
+    return sorted(found.values(), key=lambda run: order.index(run.settings.benchmark))
+
+
+def _plain(tag: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "_", tag).strip("_")[-60:]

@@ -1,0 +1,75 @@
+"""The benchmarks by their names: what each asks for, and what it looks at beyond what all do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import bugs, functions, packages, testgeneval
+from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks
+from testing_crew import TestingCrew
+from testing_crew.errors import UserMistake
+from testing_crew.repair.job import Job
+
+Judge = Callable[[TestingCrew, Task, Outcome, Job], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Tasks, how the agent works on them, and what is scored.
+
+    ``load`` takes the file that a user named, None for what ships or is fetched, and a way to say what it does. ``derive`` and
+    ``candidates`` are the agent's own ways beside the model, off where the model alone is measured; ``samples`` are drawn beside
+    the repair. ``judge`` gives a task's figures beyond what all benchmarks have.
+    """
+
+    name: str
+    about: str
+    load: Callable[[Path | None, Callable[[str], None]], list[Task]]
+    derive: bool = False
+    candidates: int = 1
+    samples: int = 0
+    judge: Judge | None = None
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    each.name: each
+    for each in (
+        Benchmark(
+            "self_correction",
+            "60 tasks of our own, or a tasks file: the first file, three rounds of repair, and fresh samples beside",
+            lambda path, say: load_tasks(path or TASKS),
+            samples=ROUNDS,
+        ),
+        Benchmark("humaneval", "HumanEval's solutions as code under test", functions.humaneval, judge=functions.judge),
+        Benchmark("mbpp", "MBPP's solutions (test split) as code under test", functions.mbpp, judge=functions.judge),
+        Benchmark(
+            "real_packages",
+            "functions and classes of packages from PyPI: the whole agent, as `write` works",
+            packages.load,
+            derive=True,
+            candidates=8,
+        ),
+        Benchmark(
+            "bugs",
+            "functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm",
+            lambda path, say: load_tasks(path or bugs.TASKS),
+            derive=True,
+            judge=bugs.judge,
+        ),
+        Benchmark(
+            "testgeneval",
+            "TestGenEval's files whose repository is checked out here, scored locally by its definitions",
+            testgeneval.load,
+            judge=testgeneval.judge,
+        ),
+    )
+}
+
+
+def benchmark_called(name: str) -> Benchmark:
+    """The benchmark of that name. Raises UserMistake where there is none."""
+    if name not in BENCHMARKS:
+        raise UserMistake(f"there is no benchmark {name!r}", hint=f"one of {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]

@@ -1,0 +1,185 @@
+"""What is scored: a task goes in, an outcome comes out; both are plain records that a run's file holds."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from testing_crew.errors import UserMistake
+from testing_crew.project.code import UNREADABLE
+from trace_logger.records import Attempt
+
+ROUNDS = 3
+TASKS = Path(__file__).with_name("self_correction.json")
+
+# What the gate says of a file that passes and tests nothing, or lies.
+CHEATS = {
+    *("always_equal", "reads_bytecode"),
+    *("no_assertion_about_target", "passes_without_target", "notices_mutation", "no_mutant_killed"),
+    *("drops_tests", "drops_assertions", "weakens_assertions"),
+}
+
+
+class Task(BaseModel):
+    """Code to write tests for.
+
+    ``file`` is where it stands; where it does not stand there, it is a snippet. ``unit`` is the one function or class that is
+    meant, None for all of them. ``group`` is what a limit draws evenly from: a difficulty, a module. ``oracle`` are tests that
+    are known to be right, without the import of what they test.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    code: str
+    file: str = "task.py"
+    unit: str | None = None
+    group: str = ""
+    oracle: str = ""
+
+
+class Outcome(BaseModel):
+    """What came of one task: the first round in which a file passed, and in which one was accepted; None for never.
+
+    ``best`` are the indices in ``attempts`` of each unit's best. ``samples`` are first files that were drawn afresh, without a
+    word on any other; each has an attempt for each of the task's ``units``. ``suspects`` are what the user is told that the code
+    contradicts; ``figures`` are the benchmark's own. ``seconds`` is all that the task took, samples included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    group: str = ""
+    units: int = 1
+    passed_in: int | None = None
+    accepted_in: int | None = None
+    error: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    best: tuple[int, ...] = ()
+    samples: tuple[tuple[Attempt, ...], ...] = ()
+    suspects: tuple[str, ...] = ()
+    figures: dict[str, float] = {}
+    seconds: float = 0.0
+
+    def within(self, what: str, rounds: int) -> bool:
+        """Whether it ``passed``, or was ``accepted``, within so many rounds."""
+        first = self.accepted_in if what == "accepted" else self.passed_in
+        return first is not None and first <= rounds
+
+    def accepted(self, rounds: int) -> bool:
+        """Whether it was accepted within so many rounds."""
+        return self.within("accepted", rounds)
+
+    def drawn(self, what: str) -> int:
+        """How many of the ``samples`` ``passed``, or were ``accepted``."""
+        good = [[a.accepted if what == "accepted" else a.run.passed for a in sample] for sample in self.samples]
+        return sum(len(sample) == self.units and all(sample) for sample in good)
+
+    @property
+    def kept(self) -> list[Attempt]:
+        """Each unit's best."""
+        return [self.attempts[number] for number in self.best]
+
+    @property
+    def mutants(self) -> float | None:
+        """The mean share of mutants that the accepted files of its units noticed; None where none was accepted."""
+        return average([a.mutants.score for a in self.kept if a.accepted and a.mutants])
+
+    @property
+    def coverage(self) -> float | None:
+        """The mean line coverage of the accepted files of its units, a share; None where none was accepted."""
+        return average([a.run.coverage.line for a in self.kept if a.accepted])
+
+    @property
+    def tokens(self) -> int | None:
+        """The tokens that the model wrote, samples not counted; None where nobody counted."""
+        counted = [a.completion_tokens for a in self.attempts if a.completion_tokens is not None]
+        return sum(counted) if counted else None
+
+    @property
+    def worthless(self) -> bool:
+        """Whether what a unit was left with cheats, or is no test file at all."""
+        codes = {reason.partition(":")[0] for a in self.kept if a.run.passed for reason in a.reasons}
+        return not self.kept or any(a.run.verdict == "no_tests" for a in self.kept) or bool(codes & CHEATS)
+
+    @property
+    def why(self) -> str:
+        """Why it was not accepted, in one of the gate's codes or verdicts; empty where it was."""
+        if self.error is not None:
+            return "infrastructure"
+        if len(self.kept) < self.units:
+            return "nothing"  # no answer at all: a prompt that does not fit
+        worst = next((a for a in self.kept if not a.accepted), None)
+        if worst is None:
+            return ""
+        return (worst.reasons or ("?",))[0].partition(":")[0] if worst.run.passed else worst.run.verdict
+
+
+def definitions(code: str) -> dict[str, str]:
+    """The functions and classes of a module by their names, in the layout of `ast.unparse`; none where it does not parse."""
+    try:
+        tree = ast.parse(code)
+    except UNREADABLE:
+        return {}
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name: ast.unparse(node) for node in tree.body if isinstance(node, kinds)}
+
+
+def oracle_for(task: Task, module: str) -> str:
+    """The task's oracle as a test file for its code as the module ``module``."""
+    used = {node.id for node in ast.walk(ast.parse(task.oracle)) if isinstance(node, ast.Name)}
+    wanted = [name for name in definitions(task.code) if name in used]
+    return f"from {module} import {', '.join(wanted)}\n{task.oracle}"
+
+
+def average(values: Sequence[float | None]) -> float | None:
+    """The mean of the values that are there; None of none."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def load_tasks(path: Path) -> list[Task]:
+    """Read a tasks file. Raises UserMistake when it is missing or is not of the form."""
+    try:
+        return [Task.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))["tasks"]]
+    except OSError as error:
+        raise UserMistake(f"the tasks file {path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise UserMistake(f"{path} is no tasks file: {error}", hint='{"tasks": [{"id", "code", "file"}]}') from None
+
+
+def save_tasks(path: Path, tasks: Sequence[Task], description: str) -> None:
+    """Write a tasks file."""
+    rows: list[dict[str, Any]] = [task.model_dump(exclude_defaults=True) | {"file": task.file} for task in tasks]
+    content = {"version": 1, "description": description, "tasks": rows}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def some_of(tasks: Sequence[Task], limit: int | None, seed: int) -> list[Task]:
+    """At most ``limit`` of the tasks, drawn evenly from their groups, in the order that they had; the same for the same seed."""
+    if limit is None or limit >= len(tasks):
+        return list(tasks)
+    groups: dict[str, list[int]] = {}
+    for number, task in enumerate(tasks):
+        groups.setdefault(task.group, []).append(number)
+    chance = random.Random(seed)
+    decks = [chance.sample(numbers, len(numbers)) for numbers in groups.values()]
+    chance.shuffle(decks)
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        for deck in decks:
+            if deck and len(chosen) < limit:
+                chosen.append(deck.pop())
+    return [tasks[number] for number in sorted(chosen)]
+
+
+def digest(tasks: Sequence[Task]) -> str:
+    """A hash of the tasks and their order; where they stand is no part of it."""
+    return hashlib.sha256(json.dumps([(task.id, task.code, task.unit) for task in tasks]).encode()).hexdigest()
