@@ -27,7 +27,9 @@ from testing_crew import TestingCrew
 from testing_crew.backends.base import Backend, Completion, Sampling
 from testing_crew.backends.files import replace
 from testing_crew.config import Config
+from testing_crew.crew import runner_for
 from testing_crew.errors import GenerationFailed, SandboxError, TestingCrewError, UserMistake
+from testing_crew.runner.run import Runner
 from trace_logger.journal import Journal
 from trace_logger.records import utc_now
 from trace_logger.workspace import workspace
@@ -128,12 +130,14 @@ def perform(
     samples: int | None = None,
     candidates: int | None = None,
     workers: int | None = None,
+    runner: Runner | None = None,
     tell: Told = lambda outcome, done, of: None,
 ) -> tuple[Run, Path]:
     """Run every task; what an earlier call of the same settings finished before it was stopped is not done again.
 
-    Returns the run and its file. Raises UserMistake for no tasks or a model that cannot be had, GenerationFailed where the model
-    stopped answering: what was done until then stands, and the same call goes on.
+    ``runner`` runs the tests in place of one with the configured limits. Returns the run and its file. Raises UserMistake for no
+    tasks or a model that cannot be had, GenerationFailed where the model stopped answering: what was done until then stands, and
+    the same call goes on.
     """
     if not tasks:
         raise UserMistake(f"{benchmark.name}: no task is left to run")
@@ -154,7 +158,7 @@ def perform(
         mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
         kept = reports() / f".{_plain(benchmark.name)}-{mark}.jsonl"
         done = Journal(kept, Outcome)
-        errors = _work(benchmark, tasks, settings, config, backend, workers, done, tell)
+        errors = _work(benchmark, tasks, settings, config, backend, workers, runner, done, tell)
     finally:
         backend.close()
     outcomes = tuple(done[task.id] if task.id in done else errors[task.id] for task in tasks)
@@ -185,6 +189,7 @@ def _work(
     config: Config,
     backend: Backend,
     workers: int | None,
+    runner: Runner | None,
     done: Journal[Outcome],
     tell: Told,
 ) -> dict[str, Outcome]:
@@ -193,12 +198,12 @@ def _work(
     sampling = config.sampling.model_copy(update={"temperature": 0.0, "seed": settings.seed})
     own = config.model_copy(update={"sampling": sampling, "candidates": settings.candidates, "derive": settings.derive})
     threads = threading.local()
-    first = TestingCrew(None, settings.rounds, 0.0, config=own, backend=shared, traces=False)
+    runner = runner or runner_for(own)
 
     def work(task: Task) -> Outcome:
         if not hasattr(threads, "crew"):  # its agents are of one thread each, the runner is of all
             threads.crew = TestingCrew(None, settings.rounds, 0.0, config=own, backend=shared, traces=False)
-            threads.crew.runner = first.runner
+            threads.crew.runner = runner
         outcome, job = work_on(threads.crew, task, derive=settings.derive, samples=settings.samples)
         if job is None or benchmark.judge is None:
             return outcome
@@ -207,7 +212,7 @@ def _work(
     errors: dict[str, Outcome] = {}
     row = 0  # of the infrastructure's failures, one after the other
     finished = sum(task.id in done for task in tasks)
-    with first.runner, _threads(workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))) as pool:
+    with runner, _threads(workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))) as pool:
         todo = iter([task for task in tasks if task.id not in done])
         going: dict[Future[Outcome], Task] = {}
         while True:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import command_line
 import pytest
 
-from benchmarks.report import page
+from benchmarks.report import markdown, page
 from benchmarks.run import newest, perform
 from benchmarks.suite import BENCHMARKS
 from benchmarks.task import TASKS, load_tasks
@@ -68,3 +68,20 @@ def test_the_command_writes_it_and_says_what_is_missing(tmp_path, monkeypatch):
     assert out.read_text().startswith("<!doctype html>")
     with pytest.raises(UserMistake, match="no run to report"):
         page([])
+
+
+def test_tables_in_markdown_go_between_their_comments_and_say_what_the_model_adds(runs, tmp_path):
+    file = tmp_path / "b.md"
+    file.write_text("before\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n")
+    done = command_line.run("bench", "report", "--out", file)
+    assert done.returncode == 0, done.stderr
+    text = file.read_text()
+    assert text == markdown(runs, text)
+    assert text.startswith("before\n<!-- figures -->\n")
+    assert text.endswith("<!-- /figures -->\nafter\n")
+    assert "old" not in text
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    assert rows["`snapshot`"].endswith("| – |")
+    lost = runs[0].scores["accepted@3"].value
+    assert f"| {-lost:+.0%} (" in rows["`control:vacuous`"]
+    assert markdown(runs).startswith("### self_correction\n")

@@ -8,10 +8,12 @@ from collections import Counter
 
 import pytest
 
+from benchmarks.task import TASKS, load_tasks
 from finetune.data.synthetic import stream
 from testing_crew import prompt
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.run import Limits, Runner
+from trace_logger.curation.fingerprints import Fingerprints
 from trace_logger.records import CodeUnderTest
 
 
@@ -35,6 +37,13 @@ def parts(example):
 def run(module, source, tests, tmp_path):
     code = CodeUnderTest(source=source, shown=source, module=module, root=str(tmp_path), interpreter=sys.executable)
     return Runner(Limits(wall_seconds=60)).run(code, tests, files={module.replace(".", "/") + ".py": source})
+
+
+def test_none_is_like_a_task_that_is_scored(sample):
+    marks = Fingerprints.of((task.id, task.code) for task in load_tasks(TASKS))
+    sources = {parts(example)[1] for example in sample}
+    assert len(sources) > 500
+    assert {task for source in sources if (task := marks.resembles(source))} == set()
 
 
 def test_the_same_seed_gives_the_same_examples():
