@@ -53,6 +53,12 @@ def mean(values: Sequence[float | None]) -> Score | None:
     return Score(value=sum(there) / n, low=low, high=high, n=n)
 
 
+def figure(values: Sequence[float | None]) -> Score | None:
+    """A rate where each value that is there is 0 or 1, else a mean."""
+    there = [value for value in values if value is not None]
+    return rate(round(sum(there)), len(there)) if there and set(there) <= {0.0, 1.0} else mean(there)
+
+
 def pass_at_k(n: int, c: int, k: int) -> float:
     """The chance that one of ``k`` samples is good, where ``c`` of ``n`` were: 1 - C(n-c, k) / C(n, k), unbiased (Chen 2021)."""
     if not 0 <= c <= n or not 1 <= k <= n:
@@ -79,13 +85,13 @@ def scores(outcomes: Sequence[Outcome]) -> dict[str, Score]:
     for what in ("passed", "accepted"):
         for k in sorted({1, ROUNDS, min((len(outcome.samples) for outcome in sampled), default=1)}):
             good = [pass_at_k(len(o.samples), o.drawn(what), k) if k <= len(o.samples) else None for o in sampled]
-            found[f"resampled_{what}@{k}"] = mean(good)
+            found[f"resampled_{what}@{k}"] = figure(good)
     found["coverage"] = mean([outcome.coverage for outcome in counted])
     found["mutants"] = mean([outcome.mutants for outcome in counted])
     found["seconds"] = mean([outcome.seconds for outcome in counted])
     found["tokens"] = mean([outcome.tokens for outcome in counted])
     for name in sorted({name for outcome in counted for name in outcome.figures}):
-        found[name] = mean([outcome.figures.get(name) for outcome in counted])
+        found[name] = figure([outcome.figures.get(name) for outcome in counted])
     return {name: score for name, score in found.items() if score is not None}
 
 

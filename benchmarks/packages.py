@@ -10,17 +10,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.task import Task
+from benchmarks.task import Outcome, Task
+from testing_crew import TestingCrew
 from testing_crew.errors import UserMistake
 from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.layout import unit_range
 from testing_crew.project.targets import file_target
+from testing_crew.repair.job import Job
+from testing_crew.runner.plan import plan_file
+from testing_crew.runner.run import Runner
 from trace_logger.workspace import workspace
 
+_SUITES: dict[Path, frozenset[int] | None] = {}
+_LOCK = threading.Lock()
 PACKAGES = Path(__file__).with_name("real_packages.toml")
 
 
@@ -75,6 +83,42 @@ def load(path: Path | None, say: Callable[[str], None]) -> list[Task]:
                 key = f"{name}::{unit.unit}"
                 tasks.append(Task(id=key, code=unit.source, file=str(file), unit=unit.unit, group=name))
     return tasks
+
+
+def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str, float]:
+    """``reached``: line coverage gained over nothing, 0 where no file was accepted. ``over_suite``: of the unit's lines that the
+    package's own tests do not reach, the share that the accepted file does; where the package ships tests, and they miss some.
+    """
+    figures = {"reached": outcome.coverage or 0.0}
+    missed = missed_by_suite(crew.runner, Path(task.file))
+    lines = unit_range(task.code, task.unit)
+    if missed is None or lines is None or not (left := {n for n in missed if lines[0] <= n <= lines[1]}):
+        return figures
+    kept = [attempt for attempt in outcome.kept if attempt.accepted]
+    gained = left - set(kept[0].run.coverage.missed_lines) if kept else set()
+    return figures | {"over_suite": len(gained) / len(left)}
+
+
+def missed_by_suite(runner: Runner, file: Path) -> frozenset[int] | None:
+    """The lines of a module that the tests beside it, where its package is installed, leave out; None where there are no tests.
+
+    All files of tests are run that name the module, each by itself.
+    """
+    with _LOCK:
+        if file not in _SUITES:
+            top = file.parent
+            while (top.parent / "__init__.py").is_file():
+                top = top.parent
+            about = [test for test in sorted(top.rglob("test*.py")) if file.stem in test.read_text(encoding="utf-8")]
+            _SUITES[file] = _missed(runner, file, about) if (top / "__init__.py").is_file() else None
+        return _SUITES[file]
+
+
+def _missed(runner: Runner, file: Path, tests: Sequence[Path]) -> frozenset[int] | None:
+    whole = file_target(file, interpreter_for(None, file)).whole
+    runs = [runner.execute(plan_file(test, whole)).run for test in tests]
+    missed = [frozenset(run.coverage.missed_lines) for run in runs if run.coverage.line is not None]
+    return frozenset.intersection(*missed) if missed else None
 
 
 def installed(packages: Sequence[Package], say: Callable[[str], None]) -> Path:

@@ -50,6 +50,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             packages.load,
             derive=True,
             candidates=8,
+            judge=packages.judge,
         ),
         Benchmark(
             "bugs",

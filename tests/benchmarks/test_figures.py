@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from benchmarks.compare import could_see, exact, interval, paired, tasks_needed
-from benchmarks.metrics import mean, pass_at_k, rate
+from benchmarks.metrics import figure, mean, pass_at_k, rate
 
 
 def test_wilson_interval_against_published_values():
@@ -108,4 +108,7 @@ def test_intervals_hold_their_value():
     assert (score.n, score.value) == (4, pytest.approx(0.5))
     assert 0.2 <= score.low < 0.5 < score.high <= 0.9
     assert mean([None]) is None
+    assert figure([1.0, 0.0, None, 1.0]) == rate(2, 3)
+    assert figure([0.0] * 9).high > 0.2  # a bootstrap would say that it is none for sure
+    assert figure([0.0, 0.5]) == mean([0.0, 0.5])
     assert mean([0.2, 0.4, 0.9]) == mean([0.2, 0.4, 0.9])  # its resampling has a seed

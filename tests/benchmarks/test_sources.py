@@ -123,12 +123,21 @@ def test_a_package_is_worked_on_where_it_stands(home, monkeypatch):
         "from .other import RATE\n\n\ndef priced(n: int) -> int:\n    return n * RATE\n\n\ndef unit(n):\n    return n\n"
     )
     (home / "list.toml").write_text('[[package]]\nname = "pack"\nversion = "1"\nmodules = ["pack/main.py"]\n')
+    (site / "pack" / "tests").mkdir()
+    (site / "pack" / "tests" / "test_main.py").write_text(
+        "from pack.main import unit\n\n\ndef test_unit():\n    assert unit(1) == 1\n"
+    )
     monkeypatch.setattr(packages, "installed", lambda wanted, say: site)  # pip and its network are not ours
     tasks = packages.load(home / "list.toml", quiet)
     assert [task.id for task in tasks] == ["pack/main.py::priced", "pack/main.py::unit"]
-    run, _ = perform(BENCHMARKS["real_packages"], tasks[:1], "snapshot", Config())
+    run, _ = perform(BENCHMARKS["real_packages"], tasks, "snapshot", Config())
     assert run.scores["accepted@3"].value == 1.0
     assert {attempt.unit for attempt in run.outcomes[0].attempts} == {"priced"}
+    assert (run.scores["reached"].value, run.scores["reached"].n) == (1.0, 2)
+    assert (run.scores["over_suite"].value, run.scores["over_suite"].n) == (
+        1.0,
+        1,
+    )  # the suite misses what is in priced alone
     for text in ("[[package]]\nname = 1", "[", '[[package]]\nname = "x"\nversion = "1"\nmodules = []\nmore = 1\n'):
         (home / "wrong.toml").write_text(text)
         with pytest.raises(UserMistake, match="is no list of packages"):
