@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 td small { color: var(--soft); }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; margin-top: 1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; margin-top: 1rem; }
 figure { margin: 0; padding: .75rem; background: var(--raised); border-radius: .5rem; }
 figcaption { font-size: .85rem; color: var(--soft); margin-bottom: .25rem; }
 svg { width: 100%; height: auto; color: var(--ink); }
@@ -55,18 +56,25 @@ def markdown(runs: Sequence[Run], around: str = "") -> str:
 
 
 def _rows(runs: Sequence[Run]) -> str:
+    head = ["", *(f"`{_label(run)}`" for run in runs)]
     plain = next((run for run in runs if run.settings.model == SNAPSHOT), None)
-    columns = _columns(runs)
-    lines = [["model", "n", "errors", *map(_heading, columns), "over snapshot"]]
-    lines.append(["---"] * len(lines[0]))
-    for run in runs:
-        cells = [re.sub(r" <small>(.*)</small>", r" (\1)", _cell(column, run.scores.get(column))) for column in columns]
-        lines.append([f"`{_label(run)}`", str(run.n), str(run.infrastructure_errors), *cells, _over(run, plain)])
+    lines = [head, ["---"] * len(head)]
+    for name, cells in _table(runs):
+        lines.append([name, *(re.sub(r" <small>(.*)</small>", r" (\1)", cell) for cell in cells)])
+    if plain is not None and len(runs) > 1:
+        lines.append(["accepted@3 over snapshot", *(_over(run, plain) for run in runs)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _over(run: Run, plain: Run | None) -> str:
-    if plain is None or run is plain:
+def _table(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """A row for each figure, a cell for each run."""
+    rows = [("n", [str(run.n) for run in runs])]
+    rows.append(("infrastructure errors", [str(run.infrastructure_errors) for run in runs]))
+    return rows + [(_heading(m), [_cell(m, run.scores.get(m)) for run in runs]) for m in _metrics(runs)]
+
+
+def _over(run: Run, plain: Run) -> str:
+    if run is plain:
         return "–"
     each = compare(plain.outcomes, run.outcomes)[-1]
     return f"{each.delta:+.0%} ({each.low:+.0%} to {each.high:+.0%}), p = {each.p:.3f}" if each.n else "–"
@@ -81,7 +89,7 @@ def _by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _columns(runs: Sequence[Run]) -> list[str]:
+def _metrics(runs: Sequence[Run]) -> list[str]:
     more = sorted({metric for run in runs for metric in run.scores} - {*_SHARES, *_COSTS, "passed@2", "accepted@2"})
     return [metric for metric in (*_SHARES, *more, *_COSTS) if any(metric in run.scores for run in runs)]
 
@@ -122,19 +130,17 @@ def page(runs: Sequence[Run]) -> str:
 
 def _section(name: str, runs: Sequence[Run]) -> str:
     labels = [_label(run) for run in runs]
-    columns = _columns(runs)
-    head = "".join(f"<th>{html.escape(_heading(column))}</th>" for column in columns)
+    head = "".join(f"<th>{html.escape(label)}</th>" for label in labels)
     rows = "".join(
-        f"<tr><td>{html.escape(label)}</td><td>{run.n}</td><td>{run.infrastructure_errors}</td>"
-        + "".join(f"<td>{_cell(column, run.scores.get(column))}</td>" for column in columns)
-        + "</tr>"
-        for label, run in zip(labels, runs, strict=True)
+        f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, cells in _table(runs)
     )
-    plots = "".join(_plots(runs, labels))
+    drawn = [run for run in runs if not run.settings.model.startswith("control:")] or list(runs)
+    plots = "".join(_plots(drawn, [_label(run) for run in drawn]))
     about = "; ".join(dict.fromkeys(_settings(run) for run in runs))
     return (
-        f"<h2>{html.escape(name)}</h2><p>{html.escape(about)}</p><div class=scroll><table><tr><th>model</th><th>n</th>"
-        f'<th>errors</th>{head}</tr>{rows}</table></div><div class="plots">{plots}</div>\n'
+        f"<h2>{html.escape(name)}</h2><p>{html.escape(about)}</p><div class=scroll><table><tr><th></th>"
+        f'{head}</tr>{rows}</table></div><div class="plots">{plots}</div>\n'
     )
 
 
@@ -175,7 +181,7 @@ def _plots(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
 def _figure(caption: str, draw: Callable[[Any], None]) -> str:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.1), layout="constrained")
     draw(figure.add_subplot())
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -194,21 +200,29 @@ def _rounds(axes: Any, runs: Sequence[Run], labels: Sequence[str]) -> None:
         axes.plot(rounds, [run.scores[f"passed@{number}"].value for number in rounds], color=colour, ls=":")
     axes.set(xticks=list(rounds), ylim=(-0.02, 1.02), xlabel="rounds")
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.legend(fontsize=8)
+    _legend(axes)
 
 
 def _reasons(axes: Any, runs: Sequence[Run], labels: Sequence[str]) -> None:
-    kinds = list(dict.fromkeys(why for run in runs for why in run.reasons))[: len(_COLOURS)]
+    counts: Counter[str] = sum((Counter(run.reasons) for run in runs), Counter())
+    kinds = [why for why, _ in counts.most_common(len(_COLOURS) - 1)]
+    told = [{why: run.reasons.get(why, 0) for why in kinds} for run in runs]
+    if len(counts) > len(kinds):
+        kinds.append("other")
+        told = [
+            each | {"other": sum(run.reasons.values()) - sum(each.values())}
+            for run, each in zip(runs, told, strict=True)
+        ]
     left = [0.0] * len(runs)
     for kind, colour in zip(kinds, _cycle(len(kinds)), strict=True):
-        shares = [run.reasons.get(kind, 0) / max(1, run.n) for run in runs]
+        shares = [each[kind] / max(1, run.n) for run, each in zip(runs, told, strict=True)]
         axes.barh(labels, shares, left=left, color=colour, label=_heading(kind))
         left = [before + share for before, share in zip(left, shares, strict=True)]
     axes.set(xlim=(0, 1))
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter("{x:.0%}")
     if kinds:
-        axes.legend(fontsize=7, loc="lower right")
+        _legend(axes)
 
 
 def _bars(axes: Any, runs: Sequence[Run], labels: Sequence[str], metrics: Sequence[str]) -> None:
@@ -225,7 +239,12 @@ def _bars(axes: Any, runs: Sequence[Run], labels: Sequence[str], metrics: Sequen
     if metrics[0] not in _COSTS:
         axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter("{x:.0%}")
-        axes.legend(fontsize=8)
+        _legend(axes)
+
+
+def _legend(axes: Any) -> None:
+    """Below what is drawn, where it hides none of it."""
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
 
 
 def _cycle(count: int) -> list[str]:

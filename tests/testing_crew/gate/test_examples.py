@@ -52,6 +52,27 @@ EXAMPLES = {
 }
 
 
+STATEMENT = 'class Cache:\n    """Keeps.\n\n    >>> c = Cache({})\n    >>> c.size\n    {}\n    """\n\n    def __init__(self, size):\n        if size {} 1:\n            raise ValueError(size)\n        self.size = size\n'
+
+
+def test_a_statement_that_the_code_cannot_do_is_told(runner: Runner) -> None:
+    assert said(runner, STATEMENT.format(1, 1, "<")) == ()
+    assert said(runner, STATEMENT.format(1, 1, ">=")) == (
+        "c = Cache(1) raises ValueError, the docstring of Cache says nothing of that",
+    )
+    alone = 'def check(n):\n    """Check.\n\n    >>> check(3)\n    """\n    if n {} 3:\n        raise KeyError(n)\n'
+    assert said(runner, alone.format("!=")) == ()
+    assert said(runner, alone.format("==")) == (
+        "check(3) raises KeyError, the docstring of check says nothing of that",
+    )
+    # what the example itself does wrong, or needs from elsewhere, is not the code's doing
+    assert said(runner, 'def f():\n    """F.\n\n    >>> f()[3]\n    >>> f(1, 2)\n    """\n    return []\n') == ()
+    assert (
+        said(runner, 'def f():\n    """F.\n\n    >>> f(missing)\n    >>> open("nothing")\n    """\n    return []\n')
+        == ()
+    )
+
+
 def test_examples_are_read_in_their_usual_forms(runner: Runner) -> None:
     assert said(runner, functions(EXAMPLES, "return a + b")) == ()
     wrong = said(runner, functions(EXAMPLES, "return a + b + 1"))
