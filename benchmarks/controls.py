@@ -18,7 +18,7 @@ from testing_crew.backends.base import Backend, Completion, ModelConfig, Samplin
 from testing_crew.errors import UnknownModel
 from testing_crew.project.code import parts
 
-CONTROLS = ("vacuous", "inlining", "stubbing", "oracle")
+CONTROLS = ("oracle", "vacuous", "inlining", "stubbing")
 _PREFIX = "control:"
 
 _VACUOUS = """\

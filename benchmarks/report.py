@@ -77,7 +77,8 @@ def _over(run: Run, plain: Run) -> str:
     if run is plain:
         return "–"
     each = compare(plain.outcomes, run.outcomes)[-1]
-    return f"{each.delta:+.0%} ({each.low:+.0%} to {each.high:+.0%}), p = {each.p:.3f}" if each.n else "–"
+    chance = "p < 0.001" if each.p < 0.001 else f"p = {each.p:.3f}"
+    return f"{each.delta:+.0%} ({each.low:+.0%} to {each.high:+.0%}), {chance}" if each.n else "–"
 
 
 def _by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:

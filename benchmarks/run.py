@@ -19,13 +19,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.agent import work_on
-from benchmarks.controls import open_model
+from benchmarks.controls import CONTROLS, open_model
 from benchmarks.metrics import Score, reasons, scores
 from benchmarks.suite import BENCHMARKS, Benchmark
 from benchmarks.task import ROUNDS, Outcome, Task, digest
 from testing_crew import TestingCrew
 from testing_crew.backends.base import Backend, Completion, Sampling
 from testing_crew.backends.files import replace
+from testing_crew.backends.ref import SNAPSHOT
 from testing_crew.config import Config
 from testing_crew.crew import runner_for
 from testing_crew.errors import GenerationFailed, SandboxError, TestingCrewError, UserMistake
@@ -300,7 +301,7 @@ def files() -> list[Path]:
 
 
 def newest() -> list[Run]:
-    """The newest run of each benchmark and model, in the order of the benchmarks."""
+    """The newest run of each benchmark and model, by benchmarks; models first, then the snapshot and the controls."""
     found: dict[tuple[str, str], Run] = {}
     for file in files():
         try:
@@ -308,8 +309,13 @@ def newest() -> list[Run]:
         except UserMistake:
             continue  # of another version
         found[run.settings.benchmark, run.settings.model] = run
-    order = list(BENCHMARKS)
-    return sorted(found.values(), key=lambda run: order.index(run.settings.benchmark))
+    order, last = list(BENCHMARKS), (SNAPSHOT, *(f"control:{name}" for name in CONTROLS))
+
+    def place(run: Run) -> tuple[int, int, str]:
+        model = run.settings.model
+        return order.index(run.settings.benchmark), last.index(model) if model in last else -1, model
+
+    return sorted(found.values(), key=place)
 
 
 def _plain(tag: str) -> str:
