@@ -23,6 +23,7 @@ from testing_crew.backends.batch import Batch, Sequence_, at_once
 from testing_crew.backends.gguf import BadGGUF, Header, read_header
 from testing_crew.backends.ref import ModelRef, parse
 from testing_crew.errors import BackendUnavailable, GenerationFailed, PromptTooLong, UnknownModel
+from testing_crew.prompt import FAILED
 from trace_logger.workspace import workspace
 
 MEND_EMBEDDED = "build it: runs/embedded.sh"
@@ -278,6 +279,8 @@ class LlamaBackend:
         with self._lock:
             llama = self._open()
             each = self._sequence(0, prompt, sampling)
+            copies = FAILED in prompt and sampling.temperature == 0.0  # elsewhere few guesses come true
+            llama.draft_model = self._lookup if copies and self._guesses else None
             try:
                 for token in self._tokens_of(llama, each):
                     if self._taken(each, token):
@@ -350,7 +353,6 @@ class LlamaBackend:
         """The new tokens, one after the other."""
         llama.set_seed(each.sampling.seed)
         greedy = each.sampling.temperature == 0.0
-        llama.draft_model = self._lookup if greedy and self._guesses else None
         yield from llama.generate(
             each.tokens,
             temp=each.sampling.temperature,
