@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.functions import HUMANEVAL_COLUMNS, MBPP_COLUMNS, MBPP_SCORED, records
+from benchmarks.sources.functions import HUMANEVAL_COLUMNS, MBPP_COLUMNS, MBPP_SCORED, records
 from benchmarks.task import TASKS, load_tasks
 from trace_logger.curation.fingerprints import Fingerprints
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bugs, functions, packages, testgeneval
+from benchmarks.sources import bugs, functions, packages, testgeneval
 from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks
 from testing_crew import TestingCrew
 from testing_crew.errors import UserMistake

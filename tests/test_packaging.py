@@ -33,7 +33,7 @@ def test_the_wheel_holds_every_package_and_its_data(tmp_path):
         "finetune/configs/embedded.toml",
         "finetune/data/synthetic/functions.txt",
         "benchmarks/self_correction.json",
-        "benchmarks/bugs.json",
+        "benchmarks/sources/bugs.json",
         "benchmarks/real_packages.toml",
         "testing_crew/py.typed",
     }

@@ -98,7 +98,7 @@ def run_benchmark(
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
     if name == "testgeneval":
-        from benchmarks.testgeneval import predictions
+        from benchmarks.sources.testgeneval import predictions
 
         official = file.with_suffix(".predictions.jsonl")
         official.write_text("".join(json.dumps(row) + "\n" for row in predictions(run.outcomes, tag)), encoding="utf-8")

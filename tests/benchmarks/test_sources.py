@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bugs, packages
-from benchmarks.functions import humaneval, mbpp
 from benchmarks.run import perform
+from benchmarks.sources import bugs, packages
+from benchmarks.sources.functions import humaneval, mbpp
+from benchmarks.sources.testgeneval import REPOS, load, only, predictions
 from benchmarks.suite import BENCHMARKS, Benchmark
 from benchmarks.task import TASKS, Task, load_tasks, oracle_for
-from benchmarks.testgeneval import REPOS, load, only, predictions
 from finetune.data.packages import SCORED
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake

@@ -53,7 +53,7 @@ def load(path: Path | None, say: Callable[[str], None]) -> list[Task]:
 
 
 def _rows(path: Path | None, say: Callable[[str], None]) -> Iterable[dict[str, Any]]:
-    from benchmarks.functions import _hub, records
+    from benchmarks.sources.functions import _hub, records
 
     return records(path, _COLUMNS) if path else _hub(HUB, "dev", say)
 

@@ -29,7 +29,7 @@ from trace_logger.workspace import workspace
 
 _SUITES: dict[Path, frozenset[int] | None] = {}
 _LOCK = threading.Lock()
-PACKAGES = Path(__file__).with_name("real_packages.toml")
+PACKAGES = Path(__file__).parents[1] / "real_packages.toml"
 
 
 class Package(BaseModel):

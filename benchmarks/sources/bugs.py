@@ -1,6 +1,6 @@
 """Bugs found: does the agent say that the code may be wrong, or pin in silence what the bug does?
 
-    python -m benchmarks.bugs --out bugs.json        # how the tasks that ship were made
+    python -m benchmarks.sources.bugs --out bugs.json        # how the tasks that ship were made
 
 A task's group is ``example`` (a bug that breaks an example of the docstring), ``prose`` (a bug that only its words can
 tell) or ``correct``. A bug is a mutant of one of the self-correction tasks that the task's oracle finds wrong;
