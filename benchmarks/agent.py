@@ -81,6 +81,7 @@ def _sample(crew: TestingCrew, target: Target, number: int) -> tuple[Attempt, ..
     sampling = given.model_copy(update={"temperature": WARM, "seed": given.seed + number})
     with crew.recorder("benchmark sample") as recorder:
         job = crew.job(target, recorder, sampling)
+        job.candidates = 1  # what is drawn beside a sample would be another sample
         for _ in job.round(1):
             pass
         recorder.finish(all(loop.best is not None and loop.best.accepted for loop in job.loops), None)

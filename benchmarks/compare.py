@@ -13,7 +13,6 @@ from benchmarks.task import ROUNDS, Outcome
 
 ALPHA = 0.05
 _Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
-_Z_TWO = 1.9600
 
 Side = Literal["greater", "two-sided"]
 
@@ -90,7 +89,7 @@ def could_see(wins: int, losses: int, n: int) -> float:
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if _tasks(max(discordant, middle), middle, _Z_TWO) <= n else (middle, high)
+        low, high = (low, middle) if _tasks(max(discordant, middle), middle, Z) <= n else (middle, high)
     return high
 
 

@@ -78,8 +78,7 @@ class Control:
 
     def complete(self, asked: str, sampling: Sampling) -> Completion:
         """The file for the code that the prompt shows."""
-        shown = asked.partition(f"{prompt.CODE}\n")[2].partition(f"\n\n{prompt.CONSTRAINTS}")[0]
-        module, unit, code = parts(shown)
+        module, unit, code = parts(prompt.code_of(asked))
         template = {"vacuous": _VACUOUS, "inlining": _INLINING, "stubbing": _STUBBING}.get(self._kind)
         text = self._oracle(module, unit, code) if template is None else ""
         if template is not None and unit:

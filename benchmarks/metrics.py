@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.task import ROUNDS, Outcome
 
 Z = 1.959964  # of a 95 % interval
+COSTS = ("seconds", "tokens")  # the figures that are no shares
 _RESAMPLES = 2000
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.compare import compare
-from benchmarks.metrics import Score
+from benchmarks.metrics import COSTS, Score
 from benchmarks.run import Run
 from benchmarks.task import ROUNDS
 from testing_crew.backends.ref import SNAPSHOT
@@ -38,9 +38,6 @@ figcaption { font-size: .85rem; color: var(--soft); margin-bottom: .25rem; }
 svg { width: 100%; height: auto; color: var(--ink); }
 """
 _SHARES = ("passed@1", "passed@3", "accepted@1", "accepted@3", "repaired", "coverage", "mutants")
-_COSTS = ("seconds", "tokens")
-
-
 _BEGIN, _END = "<!-- figures -->", "<!-- /figures -->"
 
 
@@ -91,8 +88,8 @@ def _by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
-    more = sorted({metric for run in runs for metric in run.scores} - {*_SHARES, *_COSTS, "passed@2", "accepted@2"})
-    return [metric for metric in (*_SHARES, *more, *_COSTS) if any(metric in run.scores for run in runs)]
+    more = sorted({metric for run in runs for metric in run.scores} - {*_SHARES, *COSTS, "passed@2", "accepted@2"})
+    return [metric for metric in (*_SHARES, *more, *COSTS) if any(metric in run.scores for run in runs)]
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -163,7 +160,7 @@ def _heading(metric: str) -> str:
 def _cell(metric: str, score: Score | None) -> str:
     if score is None:
         return "–"
-    if metric in _COSTS:
+    if metric in COSTS:
         return f"{score.value:,.1f} <small>{score.low:,.1f}–{score.high:,.1f}</small>"
     return f"{score.value:.0%} <small>{score.low:.0%}–{score.high:.0%}</small>"
 
@@ -237,7 +234,7 @@ def _bars(axes: Any, runs: Sequence[Run], labels: Sequence[str], metrics: Sequen
         axes.errorbar(values, places, xerr=spread, fmt="none", ecolor=_INK, elinewidth=1)
     axes.set_yticks([place + height * (len(metrics) - 1) / 2 for place in range(len(runs))], labels)
     axes.invert_yaxis()
-    if metrics[0] not in _COSTS:
+    if metrics[0] not in COSTS:
         axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter("{x:.0%}")
         _legend(axes)

@@ -214,20 +214,20 @@ def _work(
         while True:
             try:
                 return work(task)
-            except (
-                SystemError
-            ) as error:  # CPython's parser counts its depth for all threads together (its issue 106905)
+            except SystemError as error:
+                # CPython's parser counts its depth for all threads together (its issue 106905)
                 if "recursion depth mismatch" not in str(error):
                     raise
 
     errors: dict[str, Outcome] = {}
     row = 0  # of the infrastructure's failures, one after the other
     finished = sum(task.id in done for task in tasks)
-    with runner, _threads(workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))) as pool:
+    count = workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))
+    with runner, _threads(count) as pool:
         todo = iter([task for task in tasks if task.id not in done])
         going: dict[Future[Outcome], Task] = {}
         while True:
-            while len(going) < pool._max_workers and row < _DEAD and (task := next(todo, None)) is not None:
+            while len(going) < count and row < _DEAD and (task := next(todo, None)) is not None:
                 going[pool.submit(surely, task)] = task
             if not going:
                 break
@@ -300,14 +300,19 @@ def files() -> list[Path]:
     return sorted(reports().glob("[!.]*.json"), key=lambda file: (file.stat().st_mtime, file.name))
 
 
+def readable() -> Iterator[tuple[Path, Run]]:
+    """The runs that this version reads, with their files, oldest first."""
+    for file in files():
+        try:
+            yield file, load_run(file)
+        except UserMistake:
+            continue
+
+
 def newest() -> list[Run]:
     """The newest run of each benchmark and model, by benchmarks; models first, then the snapshot and the controls."""
     found: dict[tuple[str, str], Run] = {}
-    for file in files():
-        try:
-            run = load_run(file)
-        except UserMistake:
-            continue  # of another version
+    for _, run in readable():
         found[run.settings.benchmark, run.settings.model] = run
     order, last = list(BENCHMARKS), (SNAPSHOT, *(f"control:{name}" for name in CONTROLS))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from benchmarks.sources import bugs, functions, packages, testgeneval
 from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks
 from testing_crew import TestingCrew
-from testing_crew.errors import UserMistake
 from testing_crew.repair.job import Job
 
 Judge = Callable[[TestingCrew, Task, Outcome, Job], dict[str, float]]
@@ -67,10 +66,3 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         ),
     )
 }
-
-
-def benchmark_called(name: str) -> Benchmark:
-    """The benchmark of that name. Raises UserMistake where there is none."""
-    if name not in BENCHMARKS:
-        raise UserMistake(f"there is no benchmark {name!r}", hint=f"one of {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]

@@ -13,11 +13,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.sources.functions import changes
 from benchmarks.task import TASKS as OURS
 from benchmarks.task import Outcome, Task, definitions, load_tasks, oracle_for, save_tasks
 from testing_crew import TestingCrew
-from testing_crew.mutation.operators import mutants, sample
-from testing_crew.mutation.text import OTHER
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from testing_crew.runner.plan import Variation, plan_text
@@ -68,10 +67,10 @@ def _bugs(runner: Runner, task: Task) -> dict[str, str]:
     """The task's code with a bug, by the kind of bug."""
     target = target_for(task.code, task.file, None)
     found: dict[str, str] = {}
-    for mutant in sample([m for m in mutants(task.code) if OTHER not in m.source], _MUTANTS):
-        if _fails(runner, target, oracle_for(task, target.whole.module), mutant.source):
-            kind = "example" if ">>>" in task.code and _breaks_example(runner, target, mutant.source) else "prose"
-            found.setdefault(kind, mutant.source)
+    for source in changes(task.code, _MUTANTS):
+        if _fails(runner, target, oracle_for(task, target.whole.module), source):
+            kind = "example" if ">>>" in task.code and _breaks_example(runner, target, source) else "prose"
+            found.setdefault(kind, source)
     return found
 
 

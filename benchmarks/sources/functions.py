@@ -30,7 +30,7 @@ MBPP_COLUMNS = ("task_id", "code", "test_list")
 def humaneval(path: Path | None, say: Callable[[str], None]) -> list[Task]:
     """HumanEval (Chen 2021). Raises UserMistake for a file that is not it, or where the hub cannot be reached."""
     tasks = []
-    for row in records(path, HUMANEVAL_COLUMNS) if path else _hub("openai/openai_humaneval", "test", say):
+    for row in records(path, HUMANEVAL_COLUMNS) if path else from_hub("openai/openai_humaneval", "test", say):
         number = str(row["task_id"]).rpartition("/")[2]
         oracle = f"{row['test'].strip()}\n\n\ndef test_official():\n    check({row['entry_point']})\n"
         code = row["prompt"].lstrip("\n") + row["canonical_solution"]
@@ -41,7 +41,7 @@ def humaneval(path: Path | None, say: Callable[[str], None]) -> list[Task]:
 def mbpp(path: Path | None, say: Callable[[str], None]) -> list[Task]:
     """MBPP's test split (Austin 2021). Raises UserMistake as `humaneval` does."""
     tasks = []
-    for row in records(path, MBPP_COLUMNS) if path else _hub("google-research-datasets/mbpp", "test", say):
+    for row in records(path, MBPP_COLUMNS) if path else from_hub("google-research-datasets/mbpp", "test", say):
         number = int(row["task_id"])
         if number not in _MBPP_TEST:
             continue
@@ -61,7 +61,7 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
     target = job.target
     code = target.whole
     official = plan_text(code, oracle_for(task, code.module), target.files)
-    tried = sample([m for m in mutants(code.source) if OTHER not in m.source], _WRONG)
+    tried = changes(code.source, _WRONG)
 
     def fails(plan: Any, source: str) -> bool:
         return not crew.runner.execute(
@@ -70,7 +70,7 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
 
     if not crew.runner.execute(official, Variation(measure=False)).run.passed:
         return {}
-    wrong = [mutant.source for mutant in tried if fails(official, mutant.source)]
+    wrong = [source for source in tried if fails(official, source)]
     if not wrong:
         return {}
     written = job.tests() if outcome.accepted_in is not None else ""
@@ -78,6 +78,12 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
         return {"wrong_caught": 0.0}
     ours = plan_text(code, written, target.files)
     return {"wrong_caught": sum(fails(ours, source) for source in wrong) / len(wrong)}
+
+
+def changes(source: str, count: int) -> list[str]:
+    """At most ``count`` small changes of a module, spread over it; each runs in a file by itself, without the runner's help."""
+    found = sample([mutant for mutant in mutants(source) if OTHER not in mutant.source], count)
+    return [mutant.source for mutant in found]
 
 
 def records(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -96,7 +102,8 @@ def records(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def _hub(name: str, split: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def from_hub(name: str, split: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of a data set of the hub. Raises UserMistake where it cannot be fetched."""
     say(f"{name} from the hub")
     try:
         from datasets import load_dataset

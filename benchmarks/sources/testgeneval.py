@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sources.functions import from_hub, records
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.errors import UserMistake
@@ -53,9 +54,7 @@ def load(path: Path | None, say: Callable[[str], None]) -> list[Task]:
 
 
 def _rows(path: Path | None, say: Callable[[str], None]) -> Iterable[dict[str, Any]]:
-    from benchmarks.sources.functions import _hub, records
-
-    return records(path, _COLUMNS) if path else _hub(HUB, "dev", say)
+    return records(path, _COLUMNS) if path else from_hub(HUB, "dev", say)
 
 
 def _stands_in(file: Path, code: str) -> bool:
@@ -70,10 +69,9 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
 
     The file is the first answer to each unit, put together: no repair has a part in it.
     """
-    firsts = [loop.attempts[0].tests for loop in job.loops if loop.attempts and loop.attempts[0].tests]
-    if not firsts:
+    tests, whole = first_file(outcome), job.target.whole
+    if not tests:
         return {"all@1": 0.0, "any@1": 0.0, "filtered_coverage": 0.0, "filtered_mutants": 0.0}
-    tests, whole = merge(firsts) if len(firsts) > 1 else firsts[0], job.target.whole
     run = crew.runner.execute(plan_text(whole, tests, job.target.files)).run
     good = {case.function for case in run.cases} - {c.function for c in run.cases if c.outcome != "passed"}
     figures = {
@@ -90,6 +88,15 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
         figures["filtered_coverage"] = found.run.coverage.line or 0.0
         figures["filtered_mutants"] = (found.mutants.score if found.mutants else None) or 0.0
     return figures
+
+
+def first_file(outcome: Outcome) -> str:
+    """The first answers to the units, put together; empty where none was a test file."""
+    firsts: dict[str, str] = {}
+    for attempt in outcome.attempts:
+        firsts.setdefault(attempt.unit, attempt.tests)
+    texts = [text for text in firsts.values() if text]
+    return merge(texts) if len(texts) > 1 else "".join(texts)
 
 
 def only(tests: str, names: set[str]) -> str:
@@ -113,10 +120,6 @@ def predictions(outcomes: Iterable[Outcome], model: str) -> list[dict[str, Any]]
         if outcome.error is not None:
             continue
         key, instance = json.loads(outcome.id)
-        firsts: dict[str, str] = {}
-        for attempt in outcome.attempts:
-            firsts.setdefault(attempt.unit, attempt.tests)
-        texts = [text for text in firsts.values() if text]
-        whole = merge(texts) if len(texts) > 1 else "".join(texts)
-        rows.append({"id": key, "instance_id": instance, "model_name_or_path": model, "preds": {"full": [whole]}})
+        full = {"full": [first_file(outcome)]}
+        rows.append({"id": key, "instance_id": instance, "model_name_or_path": model, "preds": full})
     return rows

@@ -22,8 +22,6 @@ NAMES = {
     "bugs": "Functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm.",
     "testgeneval": "TestGenEval's files whose repository is checked out here, scored locally by its definitions.",
 }
-_COSTS = ("seconds", "tokens")
-
 app = typer.Typer(help="Benchmarks, and what keeps training data clear of them.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -71,7 +69,7 @@ def run_benchmark(
     from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
     from benchmarks.run import perform
-    from benchmarks.suite import benchmark_called
+    from benchmarks.suite import BENCHMARKS
     from benchmarks.task import some_of
     from self_improve.cli.say import Console, bars
     from testing_crew import config as configuration
@@ -79,7 +77,7 @@ def run_benchmark(
     config = configuration.load(Path.cwd()).config
     tag = model or config.model
     console = Console(stderr=True)
-    benchmark = benchmark_called(name)
+    benchmark = BENCHMARKS[name]
     drawn = some_of(benchmark.load(tasks, lambda what: console.print(f"{what} …")), limit, seed)
     with bars(console, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
         bar = progress.add_task(f"{name} · {tag}", total=len(drawn))
@@ -141,7 +139,9 @@ def _print(run: Run) -> None:
 
 
 def _shown(name: str, score: Score) -> tuple[str, str]:
-    if name in _COSTS:
+    from benchmarks.metrics import COSTS
+
+    if name in COSTS:
         return f"{score.value:,.1f}", f"{score.low:,.1f} to {score.high:,.1f}"
     return f"{score.value:.1%}", f"{score.low:.1%} to {score.high:.1%}"
 
@@ -149,16 +149,11 @@ def _shown(name: str, score: Score) -> tuple[str, str]:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the benchmarks, and the runs that there are."""
-    from benchmarks.run import files, load_run
+    from benchmarks.run import readable
     from self_improve.cli.say import Console
-    from testing_crew.errors import UserMistake
 
     rows: list[dict[str, Any]] = []
-    for file in files():
-        try:
-            run = load_run(file)
-        except UserMistake:
-            continue  # of another version
+    for file, run in readable():
         accepted = run.scores["accepted@3"].value
         settings = run.settings
         rows.append(

@@ -34,7 +34,7 @@ class SnapshotBackend:
     def complete(self, asked: str, sampling: Sampling) -> Completion:
         """A first file, or one with the results that the failed one met; nothing where further tests are asked for."""
         started = time.monotonic()
-        code = asked.partition(f"{prompt.CODE}\n")[2].partition(f"\n\n{prompt.CONSTRAINTS}")[0]
+        code = prompt.code_of(asked)
         try:
             text = self._answer(code, asked)
         except (*UNREADABLE, IndexError):  # code may be odder than any rule

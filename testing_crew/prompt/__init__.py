@@ -37,6 +37,11 @@ def _render(version: int, code: str, *sections: tuple[str, str]) -> str:
     return "\n\n".join([*made, ANSWER]) + "\n"
 
 
+def code_of(asked: str) -> str:
+    """What a prompt shows of the code; empty where it is no prompt of this template."""
+    return asked.partition(f"{CODE}\n")[2].partition(f"\n\n{CONSTRAINTS}")[0]
+
+
 def generate(code: str, version: int = PROMPT_VERSION) -> str:
     """Ask for a first test file for ``code``."""
     return _render(version, code)

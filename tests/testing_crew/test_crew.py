@@ -206,6 +206,13 @@ def test_an_answer_that_was_drawn_is_no_first_answer_to_the_benchmark(project):
     assert (outcome.passed_in, outcome.accepted_in) == (2, 2)
 
 
+def test_a_sample_of_the_benchmark_is_one_answer(project):
+    crew = TestingCrew(backend=Drawing([RIGHT, "no code", RIGHT]), config=Config(), traces=False)
+    outcome, _ = work_on(crew, Task(id="add", code=CODE, file="prices.py"), samples=2)
+    assert [len(sample) for sample in outcome.samples] == [1, 1]
+    assert outcome.drawn("accepted") == 1
+
+
 def test_code_with_braces_and_percent_signs_reaches_the_backend_unchanged():
     code = 'def f(x):\n    return "{x} {{y}} %s {0!r}" % {"a": x}\n'
     agent = crew(["nothing"], max_iterations=1)
