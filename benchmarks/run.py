@@ -210,15 +210,6 @@ def _work(
             return outcome
         return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
 
-    def surely(task: Task) -> Outcome:
-        while True:
-            try:
-                return work(task)
-            except SystemError as error:
-                # CPython's parser counts its depth for all threads together (its issue 106905)
-                if "recursion depth mismatch" not in str(error):
-                    raise
-
     errors: dict[str, Outcome] = {}
     row = 0  # of the infrastructure's failures, one after the other
     finished = sum(task.id in done for task in tasks)
@@ -228,7 +219,7 @@ def _work(
         going: dict[Future[Outcome], Task] = {}
         while True:
             while len(going) < count and row < _DEAD and (task := next(todo, None)) is not None:
-                going[pool.submit(surely, task)] = task
+                going[pool.submit(work, task)] = task
             if not going:
                 break
             ended, _ = wait(going, return_when=FIRST_COMPLETED)

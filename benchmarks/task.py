@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testing_crew.errors import UserMistake
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE, parse
 from trace_logger.records import Attempt
 
 ROUNDS = 3
@@ -125,7 +125,7 @@ class Outcome(BaseModel):
 def definitions(code: str) -> dict[str, str]:
     """The functions and classes of a module by their names, in the layout of `ast.unparse`; none where it does not parse."""
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except UNREADABLE:
         return {}
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -134,7 +134,7 @@ def definitions(code: str) -> dict[str, str]:
 
 def oracle_for(task: Task, module: str) -> str:
     """The task's oracle as a test file for its code as the module ``module``."""
-    used = {node.id for node in ast.walk(ast.parse(task.oracle)) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(parse(task.oracle)) if isinstance(node, ast.Name)}
     wanted = [name for name in definitions(task.code) if name in used]
     return f"from {module} import {', '.join(wanted)}\n{task.oracle}"
 

@@ -13,6 +13,7 @@ from benchmarks.task import Task, load_tasks
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
 from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.syntax import parse
 from trace_logger.curation.chance import drawn
 from trace_logger.curation.fingerprints import Fingerprints
 
@@ -76,7 +77,7 @@ def fingerprints(tasks: Sequence[Task]) -> Fingerprints:
 
 def _definitions(source: str) -> list[str]:
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return []
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from testing_crew.errors import UserMistake
 from testing_crew.project.code import find_units, parse_source, read_source
 from testing_crew.project.imports import package_root
+from testing_crew.project.syntax import parse
 from testing_crew.runner.plan import Plan, plan_file, plan_text
 from trace_logger.records import CodeUnderTest
 
@@ -73,7 +74,7 @@ def _functions(row: Mapping[str, Any]) -> str:
 def _with_import(solution: str, tests: str) -> str:
     """``tests`` with an import of those names of ``solution`` that they use and do not bind."""
     try:
-        tree, offered = ast.parse(tests), _bound(ast.parse(solution).body)
+        tree, offered = parse(tests), _bound(parse(solution).body)
     except (SyntaxError, ValueError):
         return tests
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -149,7 +150,7 @@ def installed(package: str, limit: int | None, copies: Path | None) -> Iterator[
 def _target(test: Path, folder: Path) -> Path | None:
     """The module of the package that ``test`` imports and is most likely about: by its name, else by how many names."""
     try:
-        tree = ast.parse(read_source(test))
+        tree = parse(read_source(test))
     except (UserMistake, SyntaxError, ValueError):
         return None
     weights: dict[Path, float] = {}

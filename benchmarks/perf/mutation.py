@@ -47,6 +47,7 @@ from testing_crew.mutation.operators import Mutant, mutants, sample
 from testing_crew.mutation.text import DISABLED, Text
 from testing_crew.project.code import read_source
 from testing_crew.project.imports import package_root
+from testing_crew.project.syntax import parse
 from testing_crew.runner.plan import Plan, plan_file
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
@@ -257,7 +258,7 @@ def key(source: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(source, "<target>", "exec", dont_inherit=True)
-            return ast.dump(ast.parse(source.replace(THEIR_EXCEPTION, DISABLED)))
+            return ast.dump(parse(source.replace(THEIR_EXCEPTION, DISABLED)))
     except (SyntaxError, ValueError):
         return ""
 

@@ -9,7 +9,6 @@ greedy file alone.
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import random
 import time
@@ -24,6 +23,7 @@ from testing_crew.config import Config
 from testing_crew.crew import TestingCrew
 from testing_crew.errors import UserMistake
 from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.syntax import parse
 from testing_crew.project.targets import Target, file_target
 from testing_crew.repair.loop import RepairLoop
 
@@ -104,7 +104,7 @@ def _why(loop: RepairLoop) -> str:
 
 def _parses(text: str) -> bool:
     try:
-        return bool(ast.parse(text).body)
+        return bool(parse(text).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
 

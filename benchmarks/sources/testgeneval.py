@@ -20,6 +20,7 @@ from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate
+from testing_crew.project.syntax import parse
 from testing_crew.repair.job import Job
 from testing_crew.repair.merge import merge
 from testing_crew.runner.plan import plan_text
@@ -101,7 +102,7 @@ def first_file(outcome: Outcome) -> str:
 
 def only(tests: str, names: set[str]) -> str:
     """The test file without the test functions that are not in ``names``."""
-    tree = ast.parse(tests)
+    tree = parse(tests)
 
     def stays(node: ast.stmt) -> bool:
         is_test = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test")

@@ -6,6 +6,7 @@ import ast
 import builtins
 
 from finetune.data.surgery import bound, parse
+from testing_crew.project import syntax
 from testing_crew.project.code import source_lines
 
 
@@ -26,7 +27,7 @@ def _loaded(tree: ast.AST) -> set[str]:
 
 def undefined(tests: str | ast.Module) -> set[str]:
     """The names that a test file reads and nothing gives it."""
-    tree = ast.parse(tests) if isinstance(tests, str) else tests
+    tree = syntax.parse(tests) if isinstance(tests, str) else tests
     star = any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.walk(tree))
     known = bound(tree) | set(dir(builtins)) | {"__file__", "__name__"}
     return set() if star else _loaded(tree) - known
@@ -34,7 +35,7 @@ def undefined(tests: str | ast.Module) -> set[str]:
 
 def import_from(tests: str, module: str, source: ast.Module) -> str | None:
     """``tests`` with an import of exactly the names of ``module`` that they use; None when they use none, or define their own."""
-    tree = ast.parse(tests)
+    tree = syntax.parse(tests)
     names = defined(source)
     stars = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == module and n.names[0].name == "*"]
     imported = {
@@ -59,7 +60,7 @@ def import_from(tests: str, module: str, source: ast.Module) -> str | None:
 
 def add_import(tests: str, module: str, names: set[str]) -> str:
     """``tests`` with ``from module import names`` after the imports that they begin with, or in one that is there."""
-    tree = ast.parse(tests)
+    tree = syntax.parse(tests)
     lines = source_lines(tests.rstrip("\n"))
     wanted = set(names)
     last: ast.stmt | None = None

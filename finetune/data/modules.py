@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from finetune.data.synthetic import names, programs, scenarios
+from testing_crew.project.syntax import parse
 
 KINDS = sorted(file.stem for file in (Path(__file__).parent / "synthetic" / "families").glob("*.txt"))
 _DULL = {"a", "an", "the", "of", "and", "or", "in", "to", "for", "with", "its", "is", "it", "by", "all", "one", "some"}
@@ -58,9 +59,7 @@ def write(modules: dict[str, str], parts: list[str], out: Path) -> None:
 
 def _name(rng: random.Random, code: str) -> str:
     """A name out of the first words of the code's docstring, else any."""
-    definitions = [
-        n for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-    ]
+    definitions = [n for n in parse(code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
     said = next((text for n in definitions if n.name in ("f", "C") and (text := ast.get_docstring(n))), "")
     words = [w for w in re.findall(r"[a-z]+", said.partition(".")[0].lower()) if w not in _DULL]
     return "_".join(words[:2]) if len(words) >= 2 else names.function_name(rng)

@@ -33,6 +33,7 @@ from finetune.data.sources import Dropped
 from finetune.data.sources.testgeneval import by_unit, module_name, prepare
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
+from testing_crew.project.syntax import parse
 from testing_crew.runner.plan import Limits, Variation, plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
@@ -201,7 +202,7 @@ def _anywhere(package: Package, root: Path) -> CodeUnderTest:
 
 
 def _row(package: Package, file: str, test_file: str, tests: str) -> dict[str, Any]:
-    tree = ast.parse(tests)
+    tree = parse(tests)
     top = module_name(file).split(".")[0]
     local = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and top in surgery.imported_tops(n)]
     return {

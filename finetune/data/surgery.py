@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from testing_crew.project import syntax
 from testing_crew.project.code import source_lines
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -27,7 +28,7 @@ _PROVIDED = {"pytest", "_pytest"}
 def parse(text: str) -> ast.Module | None:
     """The tree of ``text``, not to be changed; None where it is no Python."""
     try:
-        return ast.parse(text)
+        return syntax.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

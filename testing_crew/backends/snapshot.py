@@ -12,7 +12,7 @@ from pathlib import Path
 
 from testing_crew import prompt
 from testing_crew.backends.base import Completion, Sampling
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE
 from testing_crew.snapshot import inputs, kinds, write
 
 NOTE = "no model: pins what the code does now, and finds no bug"

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import Said, said_of
+from testing_crew.project.syntax import UNREADABLE, parse
 from testing_crew.runner.plan import TEST_NAME, Plan, Variation
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
@@ -60,7 +60,7 @@ def _run(runner: Runner, plan: Plan, said: list[tuple[str, list[Said]]]) -> tupl
 def examples(code: CodeUnderTest) -> Iterator[tuple[str, list[Said]]]:
     """Each docstring of the unit that gives examples: whose it is, and what it says, in order."""
     try:
-        tree = ast.parse(code.source)
+        tree = parse(code.source)
     except UNREADABLE:
         return
     head = code.unit.partition(".")[0] if code.unit else None

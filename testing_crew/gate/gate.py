@@ -23,6 +23,7 @@ from testing_crew.gate.text import DOUBTS, forgives, judge
 from testing_crew.mutation.fates import Fates, kills_another, try_mutants
 from testing_crew.mutation.operators import Mutant, disabled
 from testing_crew.project.code import source_lines
+from testing_crew.project.syntax import parse
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
@@ -223,7 +224,7 @@ class Gate:
 
 def _in_functions(source: str) -> set[int]:
     """The lines of the functions in ``source``."""
-    found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    found = [n for n in ast.walk(parse(source)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return {line for function in found for line in range(function.lineno, (function.end_lineno or function.lineno) + 1)}
 
 

@@ -11,7 +11,7 @@ import re
 
 from testing_crew.gate.syntax import last_name
 from testing_crew.gate.text import read
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE
 from testing_crew.runner.cold import KEPT_VARIABLES
 from trace_logger.records import CaseResult, PytestRun
 

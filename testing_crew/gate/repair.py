@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from testing_crew.gate.claims import File
 from testing_crew.gate.text import read
 from testing_crew.gate.weight import Tally, real
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE
 
 
 def dropped(failed: str, repaired: str) -> Iterator[str]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from testing_crew.project.syntax import parse_expression
+
 _FILE = Path(__file__).with_name("examples.json")
 _ASKED: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8")) if _FILE.exists() else {"said": []}
 _UNKNOWN = object()
@@ -59,7 +61,7 @@ class _Told(doctest.DocTestRunner):
 
 def _value(text: str) -> object:
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = parse_expression(text.strip())
         if any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(tree)):
             return _UNKNOWN
         return ast.literal_eval(tree)

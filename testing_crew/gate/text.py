@@ -9,13 +9,12 @@ than the one read here), ``always_equal``, ``target_not_imported``, ``target_not
 from __future__ import annotations
 
 import ast
-import contextlib
 import os
 import re
 from pathlib import Path
 
 from testing_crew.gate.syntax import last_name
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE, parse
 from testing_crew.runner.inside.watch.asserts import TRIES
 from trace_logger.records import CodeUnderTest, PytestRun
 
@@ -23,7 +22,6 @@ MOST_CHARACTERS = 1_000_000
 DOUBTS = frozenset({"no_assertion_about_target"})
 """Reasons that only say what was not seen. A mutant that a claim kills outweighs them: it may stand in a helper or a library."""
 
-_TRIES = 3  # CPython 3.11 may raise SystemError where several threads parse at once
 _COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
 _FORGIVING = ("suppress", "exception")  # contextlib's block, and a future's answer
 _FORGIVING_ARGUMENT = "return_exceptions"  # of asyncio.gather
@@ -67,10 +65,7 @@ def read(tests: str) -> ast.Module:
             break
         if not _BLANK.match(line):
             break
-    for _ in range(_TRIES):
-        with contextlib.suppress(SystemError):
-            return ast.parse(text)
-    return ast.parse(text)
+    return parse(text)
 
 
 def _is_always_equal(node: ast.AST) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from testing_crew.mutation.operators import Mutant, mutants, sample
 from testing_crew.mutation.text import OTHER
+from testing_crew.project.syntax import parse
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import Mutants, PytestRun
@@ -152,7 +153,7 @@ def _reaching(reached: Mapping[int, frozenset[str]], lines: Sequence[int]) -> fr
 def _ends(source: str) -> dict[int, int]:
     """First line of each statement → the last line of its own text, what stands under it left out."""
     ends: dict[int, int] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.stmt):
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             body = getattr(node, "body", None)

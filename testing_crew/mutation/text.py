@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Generic, TypeVar
 
+from testing_crew.project.syntax import parse
+
 OTHER = "__testing_crew_other__"
 DISABLED = "__testing_crew_disabled__"
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
@@ -111,7 +113,7 @@ class Text:
         self.source += "" if self.source.endswith("\n") else "\n"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.tree = ast.parse(self.source)
+            self.tree = parse(self.source)
             code = compile(self.source, "<target>", "exec", dont_inherit=True, optimize=0)
         self._flags = code.co_flags & _FUTURES
         self._lines = self.source.split("\n")

@@ -13,12 +13,11 @@ from pathlib import Path
 from testing_crew.errors import UserMistake
 from testing_crew.project.imports import import_root
 from testing_crew.project.python import newer_python
+from testing_crew.project.syntax import parse
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
 UNIT_LINE = "# unit: "
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)
-"""What parsing may raise, and looking at a tree that is nested too deep; CPython 3.11 the last, where several threads parse."""
 SHOWN_CHARS = 6000  # room for a unit with its helpers; a unit that is longer by itself is shown whole
 _ENCODING_LINE = re.compile(r"\A((?:[ \t\f]*(?:#.*)?\n)??[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+", re.ASCII)  # PEP 263
 
@@ -63,7 +62,7 @@ def read_source(path: Path) -> str:
 
 def _shape(source: str | bytes) -> str:
     try:
-        return ast.dump(ast.parse(source), include_attributes=True)
+        return ast.dump(parse(source), include_attributes=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
@@ -101,7 +100,7 @@ def parse_source(source: str, name: str, interpreter: str = sys.executable) -> a
     Where a newer Python would parse it (``interpreter``, in which it is to be run, is asked first), the error says so.
     """
     try:
-        return ast.parse(source)
+        return parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -185,7 +184,7 @@ def parts(shown: str) -> tuple[str, str, str]:
 @lru_cache(maxsize=4)
 def _tree(source: str) -> ast.Module:
     """The tree of a module many of whose units are rendered one after the other; it is not changed."""
-    return ast.parse(source)
+    return parse(source)
 
 
 def render(source: str, module: str, unit: str | None, max_chars: int = SHOWN_CHARS) -> str:
@@ -258,7 +257,7 @@ def load_units(path: Path, interpreter: str, only: str | None = None) -> list[Co
     Raises UserMistake as `load_module` does, and when there is nothing to test.
     """
     whole = load_module(path, interpreter)
-    found = [u for u in find_units(ast.parse(whole.source)) if only in (None, u.name)]
+    found = [u for u in find_units(parse(whole.source)) if only in (None, u.name)]
     # imported into a test file, a function called test_… would be collected as a test
     found = [u for u in found if not u.name.startswith(("test", "Test"))] or found
     if not found:

@@ -7,7 +7,7 @@ import doctest
 import re
 from collections.abc import Iterator
 
-from testing_crew.project.code import UNREADABLE
+from testing_crew.project.syntax import UNREADABLE, parse_expression
 
 _EXAMPLE = re.compile(
     r"^[\s*•-]*`*(?:(?:e\.g\.|i\.e\.|for example|examples?)[,:]?\s*)?`*(?:assert\s+)?([A-Za-z_][\w.]*\(.*)$",
@@ -58,11 +58,11 @@ def _plain_example(text: str) -> Iterator[Said]:
     for end in [i + 1 for i, character in enumerate(text) if character == ")"]:
         error, value = _SAYS_ERROR.match(text[end:]), _SAYS.match(text[end:])
         try:
-            call = ast.unparse(ast.parse(text[:end], mode="eval"))
+            call = ast.unparse(parse_expression(text[:end]))
             if error:
                 yield call, "", error.group(1), -1
             elif value:
-                said = ast.parse(value.group(1), mode="eval").body
+                said = parse_expression(value.group(1))
                 if isinstance(said, ast.Tuple) and not value.group(1).startswith("("):
                     return  # "returns 1, 2" may be an enumeration
                 # Written by hand, so its last digit may be rounded or cut off.

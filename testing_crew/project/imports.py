@@ -19,6 +19,7 @@ from pathlib import Path
 from testing_crew.project.layout import pytest_settings
 from testing_crew.project.options import python_path
 from testing_crew.project.python import Interpreter, inspect_interpreter
+from testing_crew.project.syntax import parse
 
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "testing_crew.toml", ".git")
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "site-packages"}
@@ -157,7 +158,7 @@ def imports_of(file: Path) -> frozenset[str]:
 @lru_cache(maxsize=2 * _MOST_FILES)
 def _imports_of(file: Path, changed: int) -> frozenset[str]:
     try:
-        nodes: Iterable[ast.AST] = ast.walk(ast.parse(file.read_bytes()))
+        nodes: Iterable[ast.AST] = ast.walk(parse(file.read_bytes()))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     names: set[str] = set()

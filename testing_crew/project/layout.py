@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from testing_crew.project.syntax import parse
+
 _MOST_LEVELS = 2  # a source folder lies at most this deep below the top of its project: src/, python/src/
 _SECTIONS = {
     "pytest.ini": None,
@@ -40,7 +42,7 @@ def unit_range(source: str, unit: str | None) -> tuple[int, int] | None:
     if unit is None:
         return None
     try:
-        level: list[ast.stmt] = ast.parse(source).body
+        level: list[ast.stmt] = parse(source).body
     except (SyntaxError, ValueError, RecursionError):
         return None
     found: ast.stmt | None = None

@@ -14,6 +14,8 @@ import iniconfig
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from testing_crew.project.syntax import parse
+
 _LEFT_OUT = {
     # in parallel, or in a process of each test's own
     *(
@@ -163,7 +165,7 @@ def project_options(settings: Path | None, top: Path, conftests: Iterable[Path])
 def _defined(conftest: Path) -> set[str]:
     """The options that a ``conftest.py`` defines."""
     try:
-        tree = ast.parse(conftest.read_bytes())
+        tree = parse(conftest.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
         return set()
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
 from testing_crew.project.imports import is_name, package_root
+from testing_crew.project.syntax import parse
 from trace_logger.records import CodeUnderTest
 
 BEGIN = "# ---- code under test, word for word ----"
@@ -25,8 +26,8 @@ _TAKEN = {"conftest", "pytest", "test", "__init__", "__main__"}
 def stands_in(path: Path, source: str) -> bool:
     """Whether the file at ``path`` holds every top-level function and class of ``source``, as they are there."""
     try:
-        there = ast.parse(code_under_test.read_source(path))
-        wanted = ast.parse(source)
+        there = parse(code_under_test.read_source(path))
+        wanted = parse(source)
     except (UserMistake, SyntaxError, ValueError, RecursionError):
         return False
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -80,14 +81,14 @@ def units(source: str, target: str, interpreter: str, root: str) -> list[CodeUnd
 def attach(tests: str, source: str, module: str) -> str:
     """``tests`` with ``source`` under the header, its imports of ``module`` taken out; text that does not parse as it is."""
     try:
-        tree = ast.parse(tests)
+        tree = parse(tests)
     except (SyntaxError, ValueError, RecursionError):
         return tests
     if any(
         isinstance(n, ast.stmt) and _shares_line(n, tree) and _without(n, module) is not None for n in ast.walk(tree)
     ):
         tests = ast.unparse(tree) + "\n"
-        tree = ast.parse(tests)
+        tree = parse(tests)
     lines = code_under_test.source_lines(tests)
     imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
     for node in sorted(imports, key=lambda n: -n.lineno):
@@ -97,7 +98,7 @@ def attach(tests: str, source: str, module: str) -> str:
             lines[node.lineno - 1 : node.end_lineno] = [inside + r for r in replaced or (["pass"] if inside else [])]
     hidden = [
         f"{unit.name}.__test__ = False  # code under test, not a test"
-        for unit in code_under_test.find_units(ast.parse(source))
+        for unit in code_under_test.find_units(parse(source))
         if unit.name.startswith(("test", "Test"))
     ]
     return "\n".join([BEGIN, source.strip("\n"), *hidden, "", END, *lines]).rstrip() + "\n"
@@ -162,7 +163,7 @@ def _from_here(path: Path, test_file: Path) -> str:
 
 def _under(header: list[str], tests: str) -> str:
     lines = code_under_test.source_lines(tests)
-    futures = [n for n in ast.parse(tests).body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    futures = [n for n in parse(tests).body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
     for node in reversed(futures):  # they must come before everything else
         del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join([*map(ast.unparse, futures), *header, *lines])

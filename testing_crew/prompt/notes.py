@@ -16,6 +16,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
+from testing_crew.project.syntax import parse
 from testing_crew.prompt.places import notes
 
 _NOTE = r"(?:got \S|raised \w|did not raise$|is false$)"
@@ -27,11 +28,11 @@ _AFTER_A_COMMENT = re.compile(rf"  # {_ONE}")
 def annotate(tests: str, log: str) -> str:
     """``tests`` with a note beside each failing row or assertion; as it is where it does not parse or nothing is certain."""
     try:
-        tree = ast.parse(tests)
+        tree = parse(tests)
         found = notes(tree, log.split("\n"))
         noted = _insert(tests, found) if found else tests
         # What is put in must come out again, and must be comments: an odd file is shown without notes.
-        unchanged = strip(noted, tests) == tests and ast.dump(ast.parse(noted)) == ast.dump(tree)
+        unchanged = strip(noted, tests) == tests and ast.dump(parse(noted)) == ast.dump(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return tests
     return noted if unchanged else tests

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from testing_crew.gate.examples import examples
-from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import Said
+from testing_crew.project.syntax import UNREADABLE, parse, parse_expression
 from testing_crew.repair.origins import claim_of, expectations
 from trace_logger.records import CodeUnderTest
 
@@ -19,7 +19,7 @@ _NO_NAME = re.compile(r"\W")
 def derived(code: CodeUnderTest) -> str:
     """A test file with a test for each docstring of the unit that gives examples; empty where there is nothing to claim."""
     tail = code.module.rpartition(".")
-    own = {name: f"from {code.module} import {name}" for name in _names(ast.parse(code.source).body)}
+    own = {name: f"from {code.module} import {name}" for name in _names(parse(code.source).body)}
     own.setdefault(tail[2], f"from {tail[0]} import {tail[2]}" if tail[0] else f"import {tail[2]}")
     imports: set[str] = set()
     tests: dict[str, str] = {}
@@ -54,7 +54,7 @@ def _body(given: list[Said], own: Mapping[str, str]) -> tuple[list[str], set[str
     claims = 0
     for source, want, error, digits in given:
         try:
-            parsed = ast.parse(source.strip())
+            parsed = parse(source.strip())
         except UNREADABLE:
             return [], set(), 0
         names = [n for n in ast.walk(parsed) if isinstance(n, ast.Name)]
@@ -82,18 +82,19 @@ def _claim(call: ast.expr, want: str, digits: int) -> str | None:
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print":
         return None
     try:
-        value, expected = ast.literal_eval(want), ast.parse(want, mode="eval").body
+        expected = parse_expression(want)
+        value = ast.literal_eval(expected)
     except (*UNREADABLE, TypeError):
         return None
     if isinstance(value, float) and digits >= 0:  # written by hand: its last digit may be cut off
-        expected = ast.parse(f"pytest.approx({want}, abs={10.0**-digits})", mode="eval").body
+        expected = parse_expression(f"pytest.approx({want}, abs={10.0**-digits})")
     same = ast.Is() if value is None or isinstance(value, bool) else ast.Eq()
     return f"assert {ast.unparse(ast.Compare(call, [same], [expected]))}"
 
 
 def without(tests: str, names: set[str]) -> str:
     """The file without the test functions of ``names``; empty where no other is left, or none is of that name."""
-    tree = ast.parse(tests)
+    tree = parse(tests)
     kept = [node for node in tree.body if getattr(node, "name", None) not in names]
     if len(kept) == len(tree.body) or not any(isinstance(node, ast.FunctionDef) for node in kept):
         return ""
@@ -108,5 +109,5 @@ def pins_contradicted(code: CodeUnderTest, tests: str, suspects: Iterable[str]) 
         for example in given
         if any(each.startswith(f"{example[0].strip()} ") for each in suspects) and (claim := claim_of(example))
     )
-    tests_of = [node for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.FunctionDef)] if wrong else []
+    tests_of = [node for node in ast.walk(parse(tests)) if isinstance(node, ast.FunctionDef)] if wrong else []
     return any(call in wrong and want != wrong[call] for test in tests_of for call, want in expectations(test))

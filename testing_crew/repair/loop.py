@@ -13,6 +13,7 @@ from testing_crew.backends.base import Completion, Sampling
 from testing_crew.errors import PromptTooLong, TestingCrewError
 from testing_crew.gate.gate import Judgement, hints
 from testing_crew.project import code as code_under_test
+from testing_crew.project.syntax import parse
 from testing_crew.repair.mend import mend
 from testing_crew.repair.merge import merge
 from testing_crew.runner.failures import failure_log
@@ -213,7 +214,7 @@ def _shorter(code: CodeUnderTest) -> list[str]:
     forms = [code.shown]
     if code.unit:
         forms.append(code_under_test.render(code.source, code.module, code.unit, max_chars=0))
-        tree = ast.parse(forms[-1])
+        tree = parse(forms[-1])
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node):
                 node.body = node.body[1:] or [ast.Pass()]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.project.code import source_lines
+from testing_crew.project.syntax import parse
 from testing_crew.prompt.notes import strip
 from testing_crew.repair.origins import expectations, table_rows
 from trace_logger.records import CodeUnderTest
@@ -46,7 +47,7 @@ class Mended:
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(text)
+        parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
@@ -89,7 +90,7 @@ def _is_broken_row(line: str) -> bool:
 def _repeated_rows(text: str) -> list[int]:
     """The lines (counted from 0) of rows that a table has already."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parse(text)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.parametrize") and len(node.args) > 1:
             rows = node.args[1].elts if isinstance(node.args[1], (ast.List, ast.Tuple)) else []
             alone = _alone(rows)
@@ -110,7 +111,7 @@ def _alone(rows: list[ast.expr]) -> set[int]:
 
 def _contradicted_rows(text: str) -> list[int]:
     """The lines (counted from 0) of rows that expect a result of a call that another test of the file says to raise."""
-    tests = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
+    tests = [n for n in ast.walk(parse(text)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
     claims = {test: list(expectations(test)) for test in tests}
     raising = {call for made in claims.values() for call, want in made if want.startswith("!")}
     found = []
@@ -130,7 +131,7 @@ def _target_names(code: CodeUnderTest) -> set[str]:
     """What the target module defines at its top level."""
     return {
         node.name
-        for node in ast.parse(code.source).body
+        for node in parse(code.source).body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
 
@@ -154,10 +155,10 @@ def _look(tree: ast.Module, code: CodeUnderTest) -> _Seen:
 
 
 def _mend_imports(text: str, code: CodeUnderTest) -> tuple[str, list[str]]:
-    tree = ast.parse(text)
+    tree = parse(text)
     if len({node.lineno for node in tree.body}) < len(tree.body):
         text = ast.unparse(tree) + "\n"  # several statements in a line: lines could not be replaced one by one
-        tree = ast.parse(text)
+        tree = parse(text)
     own = _target_names(code)
     lines = source_lines(text.rstrip("\n"))
     done: list[str] = []
@@ -278,9 +279,7 @@ def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mend
     if not _parses(text):
         text = _whole_parts(text)
         done.append("what cannot be read")
-    if not any(
-        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in ast.parse(text).body
-    ):
+    if not any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in parse(text).body):
         return Mended("", tuple(done))
     if noted is not None and (without := strip(text, noted)) != text:
         text = without

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from testing_crew.project.code import source_lines
+from testing_crew.project.syntax import parse
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Named = (*_Function, ast.ClassDef)
@@ -16,7 +17,7 @@ _Import = (ast.Import, ast.ImportFrom)
 
 def merge(files: Iterable[str]) -> str:
     """One test file with everything that ``files`` hold, in order. Each of them must parse."""
-    trees = [(text, ast.parse(text)) for text in files]
+    trees = [(text, parse(text)) for text in files]
     every = {name for _, tree in trees for node in ast.walk(tree) for name in _any_names(node)}
     futures: dict[str, None] = {}
     imports: dict[str, None] = {}
@@ -193,7 +194,7 @@ def split_tests(tests: str, units: list[str]) -> list[str]:
     Every part has the imports and helpers; a test that reaches no unit goes to the first. A part without tests is empty.
     """
     try:
-        tree = ast.parse(tests)
+        tree = parse(tests)
     except (SyntaxError, ValueError, RecursionError):
         return ["" for _ in units]
     reach = {
@@ -236,7 +237,7 @@ def _closure(name: str, reach: dict[str, set[str]]) -> set[str]:
 
 def log_for(log: str, tests: str) -> str:
     """The lines of a failure log about tests that stand in ``tests``, or about the file as a whole."""
-    names = {n.name for n in ast.walk(ast.parse(tests)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    names = {n.name for n in ast.walk(parse(tests)) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
     return "\n".join(
         line for line in log.splitlines() if re.split(r"[(:]", line, maxsplit=1)[0] in names | {"collection"}
     )

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from testing_crew.gate.syntax import cells_of, columns_of, last_name
-from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import Said, said_of
+from testing_crew.project.syntax import UNREADABLE, parse, parse_expression
 from trace_logger.records import CodeUnderTest
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -29,7 +29,7 @@ class Origins(NamedTuple):
 def origins(code: CodeUnderTest, tests: str) -> Origins:
     """Count the expectations of ``tests``, each row of a table as one; none in a file that does not parse."""
     try:
-        return _count(ast.parse(code.source), ast.parse(tests))
+        return _count(parse(code.source), parse(tests))
     except UNREADABLE:
         return Origins()
 
@@ -59,8 +59,8 @@ def claim_of(example: Said) -> tuple[str, str] | None:
     """(call, result) of one example; None where it is no such."""
     call, want, error, _ = example
     try:
-        expression = ast.parse(call.strip(), mode="eval").body
-        return _call_text(expression), f"!{error}" if error else ast.unparse(ast.parse(want.strip(), mode="eval").body)
+        expression = parse_expression(call.strip())
+        return _call_text(expression), f"!{error}" if error else ast.unparse(parse_expression(want.strip()))
     except UNREADABLE:
         return None
 

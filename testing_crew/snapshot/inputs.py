@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from testing_crew.project.code import UNREADABLE
 from testing_crew.project.documented import said_of
+from testing_crew.project.syntax import UNREADABLE, parse, parse_expression
 from testing_crew.snapshot.kinds import ANYTHING, CALLABLES, CANONICAL, FORMATS, Function, arguments, defaults, kinds
 
 LONGEST = 60  # characters of one argument
@@ -189,7 +189,7 @@ def _documented(function: Function, made: Inputs, usual: dict[str, str], docs: s
     texts = (ast.get_docstring(function) or "", docs)
     for source, want, error, digits in (said for text in texts for said in said_of(text)):
         try:
-            node = ast.parse(source.strip(), mode="eval").body
+            node = parse_expression(source.strip())
         except UNREADABLE:
             continue
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "tuple"):
@@ -204,7 +204,7 @@ def _documented(function: Function, made: Inputs, usual: dict[str, str], docs: s
 
 def _is_literal_text(text: str) -> bool:
     try:
-        return _is_literal(ast.parse(text.strip(), mode="eval").body)
+        return _is_literal(parse_expression(text.strip()))
     except UNREADABLE:
         return False
 
@@ -285,7 +285,7 @@ def _init(fields: list[ast.AnnAssign]) -> ast.FunctionDef | None:
         for f in fields
     )
     try:
-        made = ast.parse(f"def __init__(self{head}): ...").body[0]
+        made = parse(f"def __init__(self{head}): ...").body[0]
     except SyntaxError:  # keyword-only fields, inherited order
         return None
     return made if isinstance(made, ast.FunctionDef) else None

@@ -11,6 +11,8 @@ import re
 from collections import Counter, defaultdict
 from typing import Any
 
+from testing_crew.project.syntax import parse_expression
+
 CANONICAL: dict[str, tuple[Any, ...]] = {
     "int": (0, 1, 2, 5, -1, 10, 7, 100),
     "float": (0.0, 1.0, 2.5, -1.5, 10.0, 0.1),
@@ -178,7 +180,7 @@ def _annotated(node: ast.expr | None) -> str:
         return ""
     if isinstance(node, ast.Constant):
         try:
-            return _annotated(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else ""
+            return _annotated(parse_expression(node.value)) if isinstance(node.value, str) else ""
         except SyntaxError:
             return ""
     if isinstance(node, ast.BinOp):

@@ -10,7 +10,8 @@ import ast
 import builtins
 import re
 
-from testing_crew.project.code import UNREADABLE, parts
+from testing_crew.project.code import parts
+from testing_crew.project.syntax import UNREADABLE, parse, parse_expression
 from testing_crew.snapshot.inputs import Class, Inputs, definition, of_class, of_function
 
 ROWS = 8  # of a function
@@ -42,7 +43,7 @@ def first(code: str) -> str:
 def _read(code: str) -> tuple[str, str, ast.Module]:
     module, unit, _ = parts(code)
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except UNREADABLE:
         tree = ast.Module([], [])
     return module, unit, tree
@@ -165,7 +166,7 @@ def _mended_plain(test: str, raised: dict[str, str]) -> str:
 
 def _cells(row: str) -> list[str]:
     try:
-        node = ast.parse(row, mode="eval").body
+        node = parse_expression(row)
     except (SyntaxError, ValueError):
         return []
     return [ast.get_source_segment(row, e) or "" for e in node.elts] if isinstance(node, ast.Tuple) else [row]
@@ -173,7 +174,7 @@ def _cells(row: str) -> list[str]:
 
 def _is_literal(text: str) -> bool:
     try:
-        ast.literal_eval(text)
+        ast.literal_eval(parse_expression(text.lstrip(" \t")))
     except (*UNREADABLE, TypeError):
         return text == "set()"
     return True

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import children
 import command_line
 import pytest
 
@@ -108,14 +109,8 @@ def test_a_seed_gives_the_same_numbers_twice_and_another_draws_otherwise():
 
 def test_killed_in_the_middle_it_goes_on_and_comes_to_the_same(home):
     words = ["bench", "self_correction", "--model", "snapshot", "--limit", "6", "--samples", "0", "--json"]
-    environment = dict(os.environ)
-    with subprocess.Popen(
-        [sys.executable, "-m", "self_improve.cli.app", *words],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as child:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with children.started([sys.executable, "-m", "self_improve.cli.app", *words], **quiet) as child:
         until = time.monotonic() + 300
         while not (there := list(reports().glob(".*.jsonl"))) or len(there[0].read_text().splitlines()) < 2:
             assert time.monotonic() < until

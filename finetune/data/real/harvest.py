@@ -38,6 +38,7 @@ from finetune.data.synthetic.program import Program
 from testing_crew.errors import UserMistake
 from testing_crew.project import code as code_under_test
 from testing_crew.project.layout import importable
+from testing_crew.project.syntax import parse
 from testing_crew.runner.plan import Limits, Variation, plan_text
 from testing_crew.runner.run import Runner
 from testing_crew.snapshot.inputs import Class, Inputs, definition
@@ -128,7 +129,7 @@ class Harvest:
     def units(self, module: Module) -> list[Unit]:
         """The units of a module that came to something."""
         try:
-            names = [u.name for u in code_under_test.find_units(ast.parse(module.text))]
+            names = [u.name for u in code_under_test.find_units(parse(module.text))]
         except (SyntaxError, ValueError, RecursionError):
             return []
         random.Random(module.name).shuffle(names)
@@ -163,7 +164,7 @@ class Harvest:
             shown = _shown(module, name, code_under_test.SHOWN_CHARS)
             if len(shown) > LONGEST_SHOWN:
                 shown = _shown(module, name, 0)
-            parsed = ast.parse(shown)
+            parsed = parse(shown)
         except (SyntaxError, ValueError, RecursionError, KeyError):
             return None
         node = definition(parsed, name)
@@ -222,7 +223,7 @@ class Harvest:
 def worth_trying(module: Module, reachable: set[str]) -> int:
     """How many functions and classes a module offers; none where it needs a package that is not here."""
     try:
-        tree = ast.parse(module.text)
+        tree = parse(module.text)
     except (SyntaxError, ValueError, RecursionError):
         return 0
     for node in tree.body:
@@ -291,7 +292,7 @@ def harvest(modules: Sequence[Module], site: Path, out: Path, minutes: float | N
 
 
 def _body(unit: Unit) -> str:
-    return hashlib.sha256(ast.dump(ast.parse(unit.sources[-1])).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(parse(unit.sources[-1])).encode()).hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

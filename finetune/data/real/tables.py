@@ -11,6 +11,7 @@ from typing import Any
 from finetune.data.synthetic.classes import Step
 from finetune.data.synthetic.program import Parameter, Program
 from finetune.data.synthetic.tables import Row, Table
+from testing_crew.project.syntax import parse_expression
 from testing_crew.snapshot.inputs import Class, Inputs
 
 Outcome = dict[str, Any]
@@ -45,7 +46,7 @@ class Code:
 def value_of(text: str) -> Any:
     """The literal of a text, or the text as code."""
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(parse_expression(text.lstrip(" \t")))
     except (ValueError, TypeError, SyntaxError, MemoryError):
         return set() if text == "set()" else Code(text)
 

@@ -12,6 +12,7 @@ from finetune.data.sources import Context, Dropped, Source
 from finetune.data.sources.kodcode import text
 from finetune.data.sources.solution import MODULE, solution_row
 from testing_crew.errors import UserMistake
+from testing_crew.project.syntax import parse
 
 HUMANEVAL = "openai/openai_humaneval"
 MBPP = "google-research-datasets/mbpp"
@@ -72,7 +73,7 @@ def mbpp(spec: Spec, context: Context) -> Source:
 def _checks(tests: str, name: str) -> str:
     """HumanEval's ``def check(candidate)`` as a test of the function itself; empty when it has another form."""
     try:
-        tree = ast.parse(tests)
+        tree = parse(tests)
     except SyntaxError:
         return ""
     for node in tree.body:
@@ -97,7 +98,7 @@ def _asserts(code: str, record: dict[str, Any]) -> str:
     setup = record["setup"] if isinstance(record["setup"], str) else "\n".join(record["setup"] or [])
     asserts = [text(line).strip() for line in [*(record["tests"] or []), *(record["more"] or [])]]
     try:
-        defined = [n.name for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+        defined = [n.name for n in parse(code).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     except SyntaxError:
         return ""
     name = next((d for d in reversed(defined) if any(d in line for line in asserts)), MODULE)

@@ -13,6 +13,7 @@ from finetune.data.synthetic import names
 from finetune.data.synthetic.program import RESERVED, Parameter, Program
 from finetune.data.synthetic.random_programs import random_program
 from finetune.data.synthetic.values import ANNOTATION
+from testing_crew.project.syntax import parse
 
 
 class _Vary(ast.NodeTransformer):
@@ -119,7 +120,7 @@ def _kinds(function: ast.FunctionDef) -> dict[str, str]:
 
 def from_function_family(rng: random.Random, source: str) -> Program:
     """One variation of a family of functions."""
-    tree = ast.parse(source)
+    tree = parse(source)
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
     kinds = _kinds(function)
@@ -141,7 +142,7 @@ def from_function_family(rng: random.Random, source: str) -> Program:
 
 def from_class_family(rng: random.Random, source: str) -> Program:
     """One variation of a family of classes."""
-    tree = ast.parse(source)
+    tree = parse(source)
     node = tree.body[0]
     assert isinstance(node, ast.ClassDef)
     node.name = names.class_name(rng)
@@ -216,7 +217,7 @@ def _double_quoted(source: str) -> str:
     """``ast.unparse`` writes single quotes; most people write double ones."""
     changed = re.sub(r"'([^'\"\\\n{}]*)'", r'"\1"', source)
     try:
-        return changed if ast.dump(ast.parse(changed)) == ast.dump(ast.parse(source)) else source
+        return changed if ast.dump(parse(changed)) == ast.dump(parse(source)) else source
     except SyntaxError:
         return source
 

@@ -30,6 +30,7 @@ from typing import Any
 
 from finetune.data.synthetic import values
 from finetune.data.synthetic.steps import MADE_UP, TooSlow, bounded
+from testing_crew.project.syntax import parse
 
 KNOWN = ("asyncio", "datetime", "decimal", "io", "json", "math")
 LEAST_SCENARIOS = 4
@@ -46,7 +47,7 @@ class Family:
     @property
     def unit(self) -> str:
         """``f`` or ``C``."""
-        names = {getattr(node, "name", "") for node in ast.parse(self.code).body}
+        names = {getattr(node, "name", "") for node in parse(self.code).body}
         return "f" if "f" in names else "C"
 
 
@@ -73,7 +74,7 @@ def play(source: str, scenario: str) -> Outcome:
 
     Raises ValueError when its outcome cannot stand in a test.
     """
-    *before, last = ast.parse(scenario).body
+    *before, last = parse(scenario).body
     if not isinstance(last, ast.Expr):
         raise ValueError("the last statement is no expression")
     namespace: dict[str, Any] = {name: importlib.import_module(name) for name in KNOWN}
@@ -117,14 +118,14 @@ def faults(family: Family) -> list[str]:
         found.append("all values are the same")
     if len(set(family.scenarios)) < len(family.scenarios):
         found.append("a scenario stands there twice")
-    if not any(family.unit in ast.unparse(ast.parse(scenario)) for scenario in family.scenarios):
+    if not any(family.unit in ast.unparse(parse(scenario)) for scenario in family.scenarios):
         found.append(f"no scenario uses {family.unit}")
     return found
 
 
 def shape(code: str) -> str:
     """The syntax tree without names, constants and docstrings: equal for families that differ in those alone."""
-    tree = ast.parse(code)
+    tree = parse(code)
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]

@@ -211,7 +211,7 @@ def test_texts_that_python_would_read_as_another(project: Project, text: str) ->
     assert judge(project.code(), text, PytestRun(verdict="error"))[1] == ("not_passed:error", "unreadable")
 
 
-@pytest.mark.parametrize("error", [SyntaxError, ValueError, RecursionError, MemoryError, SystemError])
+@pytest.mark.parametrize("error", [SyntaxError, ValueError, RecursionError, MemoryError])
 def test_whatever_the_parser_raises(project: Project, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     code = project.code()
 

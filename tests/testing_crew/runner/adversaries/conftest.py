@@ -104,8 +104,7 @@ class Case:
 class World:
     """What there was after a case: ``survivors`` are processes of the run, ``remains`` its files, both on the host.
 
-    ``seconds`` is what the run took. The gate is asked by the tests themselves and not while others run: in CPython 3.11
-    two threads that parse at once may raise SystemError.
+    ``seconds`` is what the run took.
     """
 
     case: Case

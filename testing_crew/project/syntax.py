@@ -1,0 +1,41 @@
+"""Python's parser, for threads: what `ast.parse` does, one at a time."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from typing import Literal
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What parsing may raise, and looking at a tree that is nested too deep."""
+_TRIES = 5
+_parser = threading.RLock()  # again and again in one thread: a finalizer may parse too
+
+
+def parse(source: str | bytes) -> ast.Module:
+    """The tree of a module; raises one of `UNREADABLE`."""
+    tree = _parse(source, "exec")
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+def parse_expression(source: str) -> ast.expr:
+    """The tree of one expression; raises one of `UNREADABLE`."""
+    tree = _parse(source, "eval")
+    assert isinstance(tree, ast.Expression)
+    return tree.body
+
+
+def _parse(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
+    """Before 3.11.8 and 3.12.2 CPython counts the depth of a tree for all threads together (its issue 106905).
+
+    Ours take turns; libraries parse in threads of their own, so that what they disturb is done again.
+    """
+    for tries_left in range(_TRIES - 1, -1, -1):
+        try:
+            with _parser:
+                return ast.parse(source, mode=mode)
+        except SystemError:
+            if not tries_left:
+                raise
+    raise AssertionError
