@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
-from testing_crew.errors import UserMistake
+from testing_crew.errors import BackendUnavailable, UserMistake
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from trace_logger.records import Attempt
@@ -21,19 +21,23 @@ def work_on(
     """Up to ``crew.max_iterations`` rounds of repair, and beside them ``samples`` first files that know of no other.
 
     A task that cannot be worked on has an ``error``, and no job: no failure of the model. ``command`` is what the trace store is
-    told, where ``crew`` keeps traces; curation leaves out what begins with ``benchmark``. Raises GenerationFailed when the model
-    stops answering, SandboxError when nothing can be run.
+    told, where ``crew`` keeps traces; curation leaves out what begins with ``benchmark``. Raises GenerationFailed or
+    BackendUnavailable when the model stops answering, SandboxError when nothing can be run.
     """
     started = time.monotonic()
     try:
         target = _target(crew, task)
         job, passed, accepted = _rounds(crew, target, command, derive)
+        seconds = time.monotonic() - started
         drawn = tuple(_sample(crew, target, number) for number in range(1, samples + 1))
+    except BackendUnavailable:
+        raise  # no fault of the task
     except UserMistake as error:
-        return Outcome(id=task.id, group=task.group, error=error.message), None
+        return Outcome(id=task.id, task=task.digest, group=task.group, error=error.message), None
     attempts = [attempt for loop in job.loops for attempt in loop.attempts]
     outcome = Outcome(
         id=task.id,
+        task=task.digest,
         group=task.group,
         units=len(job.loops),
         passed_in=passed,
@@ -42,7 +46,7 @@ def work_on(
         best=tuple(attempts.index(loop.best) for loop in job.loops if loop.best is not None),
         samples=drawn,
         suspects=tuple(said for loop in job.loops for said in loop.suspects),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
     return outcome, job
 

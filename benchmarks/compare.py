@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,9 @@ from benchmarks.task import ROUNDS, Outcome
 
 ALPHA = 0.05
 _Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
+_POWER = 0.8
+_NEGLIGIBLE = 1e-9
+_STEPS = 100  # a difference is told in whole hundredths
 
 Side = Literal["greater", "two-sided"]
 
@@ -20,9 +24,10 @@ Side = Literal["greater", "two-sided"]
 class Paired(BaseModel):
     """One metric of two runs on their common ``n`` tasks: ``wins`` only the second has, ``losses`` only the first.
 
-    ``delta`` with ``low`` and ``high`` is the rise and its 95 % interval, ``p`` the exact test's, two-sided. ``could_see`` is the
-    least rise that this n would have shown in four of five times; the comparison is ``underpowered`` where no difference was
-    shown that is smaller than that.
+    ``delta`` with ``low`` and ``high`` is the rise and its 95 % interval, ``p`` the exact test's, two-sided; ``p_of_all``
+    holds for all the metrics that were compared together (Holm 1979), and decides. ``could_see`` is the least rise that this n
+    would have shown in four of five times, more than 1 where there is none; the comparison is ``underpowered`` where no
+    difference was shown that is smaller than that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,18 +42,21 @@ class Paired(BaseModel):
     low: float
     high: float
     p: float
+    p_of_all: float
     could_see: float
 
     @property
     def differs(self) -> bool:
         """Whether the two are told apart."""
-        return self.p < ALPHA
+        return self.p_of_all < ALPHA
 
     @property
     def says(self) -> str:
         """The finding in a sentence."""
         if self.differs:
             return "better" if self.delta > 0 else "worse"
+        if self.could_see > 1:
+            return f"no difference shown; underpowered: {self.n} tasks show none"
         if abs(self.delta) < self.could_see:
             return f"no difference shown; underpowered: {self.n} tasks show a rise of {self.could_see:.0%} or more"
         return "no difference shown"
@@ -79,18 +87,46 @@ def tasks_needed(wins: int, losses: int, n: int) -> int | None:
 
 
 def could_see(wins: int, losses: int, n: int) -> float:
-    """The least difference that ``n`` tasks show with 80 % power at two-sided 5 %, where as many tasks differ as here.
+    """The least difference that ``n`` tasks show in four of five times, by the exact test, where as many tasks differ as here.
 
-    Where hardly any differ, as many are taken to as the difference itself needs: all of them in one direction.
+    Where hardly any differ, as many are taken to as the difference itself needs: all of them in one direction. More than 1 where
+    not even a difference of all tasks would be shown.
     """
-    if not n:
-        return 1.0
-    discordant = (wins + losses) / n
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _tasks(max(discordant, middle), middle, Z) <= n else (middle, high)
-    return high
+    differing = (wins + losses) / n if n else 0.0
+    low, high = 0, _STEPS + 1  # what is not shown, and what is
+    while high - low > 1:
+        middle = (low + high) // 2
+        shown = _power(max(differing, middle / _STEPS), middle / _STEPS, n) >= _POWER
+        low, high = (low, middle) if shown else (middle, high)
+    return high / _STEPS
+
+
+def _power(discordant: float, difference: float, n: int) -> float:
+    """How often the exact two-sided test shows a rise of ``difference`` where the share ``discordant`` of ``n`` tasks differs."""
+    chance = (discordant + difference) / (2 * discordant)  # that a task that differs is a win
+    return math.fsum(
+        share * _binomial(differing, wins, chance)
+        for differing in range(n + 1)
+        if (share := _binomial(n, differing, discordant)) > _NEGLIGIBLE
+        for wins in range(_least_wins(differing), differing + 1)
+    )
+
+
+@cache
+def _least_wins(differing: int) -> int:
+    """The fewest wins of so many tasks that differ with which the exact test shows a rise; one more than all where none do."""
+    return next(
+        (wins for wins in range(differing // 2 + 1, differing + 1) if exact(wins, differing - wins) < ALPHA),
+        differing + 1,
+    )
+
+
+def _binomial(n: int, k: int, p: float) -> float:
+    if p >= 1.0:
+        return float(k == n)
+    return math.exp(
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    )
 
 
 def _tasks(discordant: float, difference: float, z_alpha: float) -> float:
@@ -115,18 +151,34 @@ def paired(metric: str, before: Sequence[bool], after: Sequence[bool]) -> Paired
         low=low,
         high=high,
         p=exact(wins, losses),
+        p_of_all=exact(wins, losses),
         could_see=could_see(wins, losses, n),
     )
 
 
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[Paired]:
-    """Passed and accepted, within one round and within all, on the tasks that neither run's infrastructure failed at."""
+    """Passed and accepted, within one round and within all, on the tasks that neither run's infrastructure failed at.
+
+    A task that is not the same in both, whatever its name, is none that both have.
+    """
     theirs = {outcome.id: outcome for outcome in after if outcome.error is None}
-    pairs = [(mine, theirs[mine.id]) for mine in before if mine.error is None and mine.id in theirs]
-    return [
+    both = [(mine, theirs[mine.id]) for mine in before if mine.error is None and mine.id in theirs]
+    pairs = [(mine, other) for mine, other in both if mine.task == other.task]
+    found = [
         paired(
             f"{what}@{rounds}", [a.within(what, rounds) for a, _ in pairs], [b.within(what, rounds) for _, b in pairs]
         )
         for what in ("passed", "accepted")
         for rounds in (1, ROUNDS)
     ]
+    corrected = holm([each.p for each in found])
+    return [each.model_copy(update={"p_of_all": p}) for each, p in zip(found, corrected, strict=True)]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The p-values of several tests, each so that all of them together are wrong in at most as many cases (Holm 1979)."""
+    order = sorted(range(len(values)), key=lambda number: values[number])
+    corrected, least = [0.0] * len(values), 0.0
+    for rank, number in enumerate(order):
+        least = corrected[number] = max(least, min(1.0, (len(values) - rank) * values[number]))
+    return corrected

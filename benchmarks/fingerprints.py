@@ -1,10 +1,11 @@
-"""The fingerprint file of every task that is scored here: curation and training leave out what resembles one."""
+"""The fingerprint file of the tasks that are scored here: curation and training leave out what resembles one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.sources import bugs
 from benchmarks.sources.functions import HUMANEVAL_COLUMNS, MBPP_COLUMNS, MBPP_SCORED, records
 from benchmarks.task import TASKS, load_tasks
 from trace_logger.curation.fingerprints import Fingerprints
@@ -13,9 +14,12 @@ from trace_logger.curation.fingerprints import Fingerprints
 def write_fingerprints(out: Path, humaneval: Path | None = None, mbpp: Path | None = None) -> Fingerprints:
     """Write the fingerprints of our own tasks, and of HumanEval's and MBPP's where their files are given.
 
+    Real packages and TestGenEval's repositories are kept out by their names (`finetune.data.packages.SCORED`).
+
     Raises UserMistake for a file that is not theirs, FingerprintError when ``out`` cannot be written.
     """
     texts = [(f"self_correction/{task.id}", task.code) for task in load_tasks(TASKS)]
+    texts += [(f"bugs/{task.id}", task.code) for task in load_tasks(bugs.TASKS) if task.right]
     if humaneval:
         texts += list(_humaneval(humaneval))
     if mbpp:

@@ -80,8 +80,10 @@ def scores(outcomes: Sequence[Outcome]) -> dict[str, Score]:
     for what in ("passed", "accepted"):
         for rounds in range(1, ROUNDS + 1):
             found[f"{what}@{rounds}"] = rate(sum(outcome.within(what, rounds) for outcome in counted), n)
-    failed = [outcome for outcome in counted if not outcome.accepted(1)]
-    found["repaired"] = rate(sum(outcome.accepted(ROUNDS) for outcome in failed), len(failed)) if failed else None
+    failed = [outcome for outcome in counted if not outcome.within("accepted", 1)]
+    found["repaired"] = (
+        rate(sum(outcome.within("accepted", ROUNDS) for outcome in failed), len(failed)) if failed else None
+    )
     sampled = [outcome for outcome in counted if outcome.samples]
     for what in ("passed", "accepted"):
         for k in sorted({1, ROUNDS, min((len(outcome.samples) for outcome in sampled), default=1)}):

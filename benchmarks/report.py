@@ -46,7 +46,7 @@ def markdown(runs: Sequence[Run], around: str = "") -> str:
 
     ``over snapshot`` is what the model has beyond the writer without a model, on the same tasks: accepted within all rounds.
     """
-    text = "".join(f"### {name}\n\n{_settings(each[0])}\n\n{_rows(each)}\n" for name, each in _by_name(runs).items())
+    text = "".join(f"### {name}\n\n{_ways(each)}\n\n{_rows(each)}\n" for name, each in _by_name(runs).items())
     head, begin, rest = around.partition(_BEGIN)
     _, end, tail = rest.partition(_END)
     return f"{head}{begin}\n\n{text}{end}{tail}" if begin and end else text
@@ -54,12 +54,9 @@ def markdown(runs: Sequence[Run], around: str = "") -> str:
 
 def _rows(runs: Sequence[Run]) -> str:
     head = ["", *(f"`{_label(run)}`" for run in runs)]
-    plain = next((run for run in runs if run.settings.model == SNAPSHOT), None)
     lines = [head, ["---"] * len(head)]
     for name, cells in _table(runs):
         lines.append([name, *(re.sub(r" <small>(.*)</small>", r" (\1)", cell) for cell in cells)])
-    if plain is not None and len(runs) > 1:
-        lines.append(["accepted@3 over snapshot", *(_over(run, plain) for run in runs)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -67,7 +64,11 @@ def _table(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """A row for each figure, a cell for each run."""
     rows = [("n", [str(run.n) for run in runs])]
     rows.append(("infrastructure errors", [str(run.infrastructure_errors) for run in runs]))
-    return rows + [(_heading(m), [_cell(m, run.scores.get(m)) for run in runs]) for m in _metrics(runs)]
+    rows += [(_heading(m), [_cell(m, run.scores.get(m), run.n) for run in runs]) for m in _metrics(runs)]
+    plain = next((run for run in runs if run.settings.model == SNAPSHOT), None)
+    if plain is not None and len(runs) > 1:
+        rows.append(("accepted@3 over snapshot", [_over(run, plain) for run in runs]))
+    return rows
 
 
 def _over(run: Run, plain: Run) -> str:
@@ -135,9 +136,8 @@ def _section(name: str, runs: Sequence[Run]) -> str:
     )
     drawn = [run for run in runs if not run.settings.model.startswith("control:")] or list(runs)
     plots = "".join(_plots(drawn, [_label(run) for run in drawn]))
-    about = "; ".join(dict.fromkeys(_settings(run) for run in runs))
     return (
-        f"<h2>{html.escape(name)}</h2><p>{html.escape(about)}</p><div class=scroll><table><tr><th></th>"
+        f"<h2>{html.escape(name)}</h2><p>{html.escape(_ways(runs))}</p><div class=scroll><table><tr><th></th>"
         f'{head}</tr>{rows}</table></div><div class="plots">{plots}</div>\n'
     )
 
@@ -145,6 +145,16 @@ def _section(name: str, runs: Sequence[Run]) -> str:
 def _label(run: Run) -> str:
     tag = run.settings.model
     return tag if len(tag) < 40 else f"…{tag[-38:]}"
+
+
+def _ways(runs: Sequence[Run]) -> str:
+    """How they were made; told apart where they differ."""
+    told: dict[str, list[str]] = {}
+    for run in runs:
+        told.setdefault(_settings(run), []).append(_label(run))
+    if len(told) == 1:
+        return next(iter(told))
+    return ". ".join(f"{', '.join(labels)}: {way}" for way, labels in told.items())
 
 
 def _settings(run: Run) -> str:
@@ -157,12 +167,14 @@ def _heading(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def _cell(metric: str, score: Score | None) -> str:
+def _cell(metric: str, score: Score | None, n: int) -> str:
+    """A figure with its interval, and its own n where that is not the run's."""
     if score is None:
         return "–"
+    of = "" if score.n == n else f", n = {score.n}"
     if metric in COSTS:
-        return f"{score.value:,.1f} <small>{score.low:,.1f}–{score.high:,.1f}</small>"
-    return f"{score.value:.0%} <small>{score.low:.0%}–{score.high:.0%}</small>"
+        return f"{score.value:,.1f} <small>{score.low:,.1f}–{score.high:,.1f}{of}</small>"
+    return f"{score.value:.0%} <small>{score.low:.0%}–{score.high:.0%}{of}</small>"
 
 
 def _plots(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:

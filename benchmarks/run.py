@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+import testing_crew
 from benchmarks.agent import work_on
 from benchmarks.controls import CONTROLS, open_model
 from benchmarks.metrics import Score, reasons, scores
@@ -26,10 +28,11 @@ from benchmarks.task import ROUNDS, Outcome, Task, digest
 from testing_crew import TestingCrew
 from testing_crew.backends.base import Backend, Completion, Sampling
 from testing_crew.backends.files import replace
+from testing_crew.backends.many import candidates_of
 from testing_crew.backends.ref import SNAPSHOT
 from testing_crew.config import Config
 from testing_crew.crew import runner_for
-from testing_crew.errors import GenerationFailed, SandboxError, TestingCrewError, UserMistake
+from testing_crew.errors import BackendUnavailable, GenerationFailed, SandboxError, TestingCrewError, UserMistake
 from testing_crew.runner.run import Runner
 from trace_logger.journal import Journal
 from trace_logger.records import utc_now
@@ -44,7 +47,8 @@ Told = Callable[[Outcome, int, int], None]
 class Settings(BaseModel):
     """All that decides what comes of a run, beside the machine. ``tasks`` is their digest; ``revision`` what the tag served.
 
-    ``derive``: examples of docstrings become tests before the model is asked. ``candidates``: answers that a round may draw.
+    ``derive``: examples of docstrings become tests before the model is asked. ``candidates``: answers that a round may draw, one
+    where a server is asked. ``ways`` are the settings of the user that matter; ``code`` is a hash of ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,10 +62,15 @@ class Settings(BaseModel):
     samples: int
     candidates: int
     derive: bool
+    ways: dict[str, Any] = {}
+    code: str = ""
 
 
 class Run(BaseModel):
-    """A finished run, with all that is needed to look it over: ``outcomes`` hold each prompt, answer and verdict."""
+    """A finished run, with all that is needed to look it over: ``outcomes`` hold each prompt, answer and verdict.
+
+    ``begun_at`` and ``seconds`` are of its last session, where it was taken up again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -132,10 +141,12 @@ def perform(
     candidates: int | None = None,
     workers: int | None = None,
     runner: Runner | None = None,
+    once: bool = False,
     tell: Told = lambda outcome, done, of: None,
 ) -> tuple[Run, Path]:
     """Run every task; what an earlier call of the same settings finished before it was stopped is not done again.
 
+    With ``once`` a finished run of the same settings, at which no infrastructure failed, is taken in place of a new one.
     ``runner`` runs the tests in place of one with the configured limits. Returns the run and its file. Raises UserMistake for no
     tasks or a model that cannot be had, GenerationFailed where the model stopped answering: what was done until then stands, and
     the same call goes on.
@@ -152,9 +163,17 @@ def perform(
             seed=seed,
             rounds=ROUNDS,
             samples=benchmark.samples if samples is None else samples,
-            candidates=candidates or benchmark.candidates,
+            candidates=candidates_of(backend, candidates or benchmark.candidates),
             derive=benchmark.derive,
+            ways=_ways(config),
+            code=_code(),
         )
+        if once:
+            same = [
+                (run, file) for file, run in readable() if run.settings == settings and not run.infrastructure_errors
+            ]
+            if same:
+                return same[-1]
         begun, started = utc_now(), time.monotonic()
         mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
         kept = reports() / f".{_plain(benchmark.name)}-{mark}.jsonl"
@@ -208,7 +227,10 @@ def _work(
         outcome, job = work_on(threads.crew, task, derive=settings.derive, samples=settings.samples)
         if job is None or benchmark.judge is None:
             return outcome
-        return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
+        try:
+            return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
+        except UserMistake as error:  # what it is scored by cannot be had here
+            return outcome.model_copy(update={"error": error.message})
 
     errors: dict[str, Outcome] = {}
     row = 0  # of the infrastructure's failures, one after the other
@@ -227,8 +249,9 @@ def _work(
                 task = going.pop(future)
                 try:
                     outcome = future.result()
-                except (GenerationFailed, SandboxError) as error:
-                    outcome, last = Outcome(id=task.id, group=task.group, error=error.message), error
+                except (GenerationFailed, SandboxError, BackendUnavailable) as error:
+                    outcome = Outcome(id=task.id, task=task.digest, group=task.group, error=error.message)
+                    last = error
                     row += 1
                 else:
                     row = 0 if outcome.error is None else row
@@ -270,6 +293,27 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _ways(config: Config) -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "interpreter": config.interpreter,
+        "limits": config.limits.model_dump(),
+        "pass_env": list(config.sandbox.pass_env),
+        "sampling": config.sampling.model_dump(mode="json", exclude={"seed", "temperature"}),
+        "max_context": config.server.max_context,
+    }
+
+
+@cache
+def _code() -> str:
+    """A hash of the code that works on tasks and scores them."""
+    found = hashlib.sha256()
+    for folder in (Path(__file__).parent, Path(testing_crew.__file__).parent):
+        for file in sorted(folder.rglob("*.py")):
+            found.update(file.read_bytes())
+    return found.hexdigest()[:12]
+
+
 def load_run(named: str | Path) -> Run:
     """A run by its file, or by the file's name among `reports`. Raises UserMistake where there is none."""
     places = [Path(named).expanduser(), reports() / named, reports() / f"{named}.json"]
@@ -301,15 +345,23 @@ def readable() -> Iterator[tuple[Path, Run]]:
 
 
 def newest() -> list[Run]:
-    """The newest run of each benchmark and model, by benchmarks; models first, then the snapshot and the controls."""
+    """The run of each benchmark and model to look at, by benchmarks; models first, then the snapshot and the controls.
+
+    It is of the newest revision of the model, and the newest of those with the most tasks.
+    """
     found: dict[tuple[str, str], Run] = {}
     for _, run in readable():
-        found[run.settings.benchmark, run.settings.model] = run
-    order, last = list(BENCHMARKS), (SNAPSHOT, *(f"control:{name}" for name in CONTROLS))
+        key = run.settings.benchmark, run.settings.model
+        last = found.get(key)
+        smaller = last and last.settings.revision == run.settings.revision and len(run.outcomes) < len(last.outcomes)
+        if not smaller:
+            found[key] = run
+    order, last_ones = list(BENCHMARKS), (SNAPSHOT, *(f"control:{name}" for name in CONTROLS))
 
     def place(run: Run) -> tuple[int, int, str]:
-        model = run.settings.model
-        return order.index(run.settings.benchmark), last.index(model) if model in last else -1, model
+        name, model = run.settings.benchmark, run.settings.model
+        where = order.index(name) if name in order else len(order)
+        return where, last_ones.index(model) if model in last_ones else -1, model
 
     return sorted(found.values(), key=place)
 

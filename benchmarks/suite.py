@@ -54,7 +54,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark(
             "bugs",
             "functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm",
-            lambda path, say: load_tasks(path or bugs.TASKS),
+            bugs.load,
             derive=True,
             judge=bugs.judge,
         ),

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Task(BaseModel):
 
     ``file`` is where it stands; where it does not stand there, it is a snippet. ``unit`` is the one function or class that is
     meant, None for all of them. ``group`` is what a limit draws evenly from: a difficulty, a module. ``oracle`` are tests that
-    are known to be right, without the import of what they test.
+    are known to be right, without the import of what they test. ``right`` is the code without its bug, where ``code`` has one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,13 @@ class Task(BaseModel):
     unit: str | None = None
     group: str = ""
     oracle: str = ""
+    right: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked and scored; where it stands is no part of it."""
+        asked = [self.id, self.code, Path(self.file).name, self.unit, self.group, self.oracle, self.right]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
 
 class Outcome(BaseModel):
@@ -50,12 +58,14 @@ class Outcome(BaseModel):
 
     ``best`` are the indices in ``attempts`` of each unit's best. ``samples`` are first files that were drawn afresh, without a
     word on any other; each has an attempt for each of the task's ``units``. ``suspects`` are what the user is told that the code
-    contradicts; ``figures`` are the benchmark's own. ``seconds`` is all that the task took, samples included.
+    contradicts; ``figures`` are the benchmark's own. ``seconds`` is what the rounds took, waiting for a model that answers one
+    at a time included, samples not. ``task`` is the task's digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
+    task: str = ""
     group: str = ""
     units: int = 1
     passed_in: int | None = None
@@ -72,10 +82,6 @@ class Outcome(BaseModel):
         """Whether it ``passed``, or was ``accepted``, within so many rounds."""
         first = self.accepted_in if what == "accepted" else self.passed_in
         return first is not None and first <= rounds
-
-    def accepted(self, rounds: int) -> bool:
-        """Whether it was accepted within so many rounds."""
-        return self.within("accepted", rounds)
 
     def drawn(self, what: str) -> int:
         """How many of the ``samples`` ``passed``, or were ``accepted``."""
@@ -133,7 +139,7 @@ def definitions(code: str) -> dict[str, str]:
 
 
 def oracle_for(task: Task, module: str) -> str:
-    """The task's oracle as a test file for its code as the module ``module``."""
+    """The task's oracle, which `load_tasks` has seen to parse, as a test file for its code as the module ``module``."""
     used = {node.id for node in ast.walk(parse(task.oracle)) if isinstance(node, ast.Name)}
     wanted = [name for name in definitions(task.code) if name in used]
     return f"from {module} import {', '.join(wanted)}\n{task.oracle}"
@@ -146,13 +152,26 @@ def average(values: Sequence[float | None]) -> float | None:
 
 
 def load_tasks(path: Path) -> list[Task]:
-    """Read a tasks file. Raises UserMistake when it is missing or is not of the form."""
+    """Read a tasks file. Raises UserMistake when it is missing or not of the form, an id stands there twice, or an oracle is no
+    Python.
+    """
     try:
-        return [Task.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))["tasks"]]
+        found = [Task.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))["tasks"]]
     except OSError as error:
         raise UserMistake(f"the tasks file {path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise UserMistake(f"{path} is no tasks file: {error}", hint='{"tasks": [{"id", "code", "file"}]}') from None
+    twice = [key for key, count in Counter(task.id for task in found).items() if count > 1]
+    if twice:
+        raise UserMistake(
+            f"{path}: the id {twice[0]!r} is not the name of one task alone", hint="give each task its own id"
+        )
+    for task in found:
+        try:
+            parse(task.oracle)
+        except UNREADABLE as error:
+            raise UserMistake(f"{path}: the oracle of {task.id} does not parse: {error}") from None
+    return found
 
 
 def save_tasks(path: Path, tasks: Sequence[Task], description: str) -> None:
@@ -181,5 +200,5 @@ def some_of(tasks: Sequence[Task], limit: int | None, seed: int) -> list[Task]:
 
 
 def digest(tasks: Sequence[Task]) -> str:
-    """A hash of the tasks and their order; where they stand is no part of it."""
-    return hashlib.sha256(json.dumps([(task.id, task.code, task.unit) for task in tasks]).encode()).hexdigest()
+    """A hash of the tasks and their order."""
+    return hashlib.sha256("".join(task.digest for task in tasks).encode()).hexdigest()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.data.packed import PretrainConfig, Rows, prepare, read_config
 from finetune.plan import has_bfloat16
 from testing_crew.errors import UserMistake
+from trace_logger.curation.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     import torch
@@ -229,6 +230,7 @@ def _main(argv: Iterator[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--real", type=Path, help="real units, as finetune.data.real.harvest wrote them")
+    parser.add_argument("--scored", type=Path, help="fingerprints of what is scored, which is left out")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
     options = parser.parse_args(list(argv) if argv is not None else None)
@@ -236,7 +238,8 @@ def _main(argv: Iterator[str] | None = None) -> None:
     config = PretrainConfig.model_validate({**read_config(options.config).model_dump(), **overrides})
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        prepare(config, options.out, options.real)
+        scored = Fingerprints.load(options.scored) if options.scored else None
+        prepare(config, options.out, options.real, scored)
         train(config, options.out, options.device)
     except UserMistake as mistake:
         parser.exit(2, f"error: {mistake}\n")

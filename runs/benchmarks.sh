@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every benchmark that can run here, for a model, the snapshot, the oracle and the controls; then the tables and the page.
-# Can be stopped and started again: what was finished is not done again.
+# Can be stopped and started again: what was finished by the same model, tasks, settings and code is not done again.
 #
 #   runs/benchmarks.sh [--model TAG]… [--limit N] [--controls N] [--humaneval FILE] [--mbpp FILE] [--out FOLDER]
 #
@@ -27,12 +27,8 @@ out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
 
 bench() { # bench NAME MODEL OPTION…
-  local name=$1 model=$2; shift 2
-  local told=$out/$name-${model//[^A-Za-z0-9]/_}.json
-  [ -s "$told" ] && return
-  echo "== $name: $model =="
-  $crew bench "$name" --model "$model" "$@" --json > "$told.part"
-  mv "$told.part" "$told"
+  echo "== $1: $2 =="
+  $crew bench "$1" --model "$2" --once "${@:3}"
 }
 
 names=(self_correction bugs real_packages)

@@ -69,8 +69,8 @@ def decide(
     rules = rules or Rules()
     theirs = {outcome.id: outcome for outcome in challenger}
     pairs = [(a, theirs[a.id]) for a in champion if a.id in theirs and a.error is None and theirs[a.id].error is None]
-    wins = sum(b.accepted(ROUNDS) and not a.accepted(ROUNDS) for a, b in pairs)
-    losses = sum(a.accepted(ROUNDS) and not b.accepted(ROUNDS) for a, b in pairs)
+    wins = sum(b.within("accepted", ROUNDS) and not a.within("accepted", ROUNDS) for a, b in pairs)
+    losses = sum(a.within("accepted", ROUNDS) and not b.within("accepted", ROUNDS) for a, b in pairs)
     effect = (wins - losses) / len(pairs) if pairs else 0.0
     p = exact(wins, losses, "greater")
     sides = (
@@ -97,12 +97,14 @@ def _side(model: str, compared: Sequence[Outcome], others: Sequence[Outcome], ev
     n = len(compared)
     # on the same tasks: harder ones that only one of them has would look like a fall
     both = [
-        mine for mine, other in zip(compared, others, strict=True) if mine.accepted(ROUNDS) and other.accepted(ROUNDS)
+        mine
+        for mine, other in zip(compared, others, strict=True)
+        if mine.within("accepted", ROUNDS) and other.within("accepted", ROUNDS)
     ]
     return Side(
         model=model,
-        accepted_at_1=rate(sum(outcome.accepted(1) for outcome in compared), n),
-        accepted_at_3=rate(sum(outcome.accepted(ROUNDS) for outcome in compared), n),
+        accepted_at_1=rate(sum(outcome.within("accepted", 1) for outcome in compared), n),
+        accepted_at_3=rate(sum(outcome.within("accepted", ROUNDS) for outcome in compared), n),
         mutants=average([outcome.mutants for outcome in both]),
         worthless=rate(sum(outcome.worthless for outcome in compared), n),
         errors=sum(outcome.error is not None for outcome in every),

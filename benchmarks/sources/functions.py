@@ -48,7 +48,7 @@ def mbpp(path: Path | None, say: Callable[[str], None]) -> list[Task]:
         body = "\n".join(f"    {line}" for test in row["test_list"] for line in str(test).splitlines())
         setup = str(row.get("test_setup_code") or "").strip()
         oracle = f"{setup}\n\n\ndef test_official():\n{body}\n"
-        code = str(row["code"]).replace("\r\n", "\n").replace("\t", "    ").strip() + "\n"
+        code = str(row["code"]).replace("\r\n", "\n").strip() + "\n"
         tasks.append(Task(id=f"MBPP/{number}", code=code, file=f"mbpp_{number}.py", oracle=oracle))
     return tasks
 
@@ -63,9 +63,9 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
     official = plan_text(code, oracle_for(task, code.module), target.files)
     tried = changes(code.source, _WRONG)
 
-    def fails(plan: Any, source: str) -> bool:
+    def fails(plan: Any, source: str, seconds: float = 5) -> bool:
         return not crew.runner.execute(
-            plan, Variation(measure=False, source=source, stop_first=True, wall_seconds=5)
+            plan, Variation(measure=False, source=source, stop_first=True, wall_seconds=seconds)
         ).run.passed
 
     if not crew.runner.execute(official, Variation(measure=False)).run.passed:
@@ -77,7 +77,11 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
     if not written:
         return {"wrong_caught": 0.0}
     ours = plan_text(code, written, target.files)
-    return {"wrong_caught": sum(fails(ours, source) for source in wrong) / len(wrong)}
+    # An accepted file may take long by itself; one that is slow must not count as one that fails.
+    right = crew.runner.execute(ours, Variation(measure=False)).run
+    if not right.passed:
+        return {"wrong_caught": 0.0}
+    return {"wrong_caught": sum(fails(ours, source, 5 + 10 * right.duration) for source in wrong) / len(wrong)}
 
 
 def changes(source: str, count: int) -> list[str]:

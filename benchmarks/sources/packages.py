@@ -89,6 +89,9 @@ def judge(crew: TestingCrew, task: Task, outcome: Outcome, job: Job) -> dict[str
     """``reached``: line coverage gained over nothing, 0 where no file was accepted. ``over_suite``: of the unit's lines that the
     package's own tests do not reach, the share that the accepted file does; where the package ships tests, and they miss some.
     """
+    accepted = any(attempt.accepted for attempt in outcome.kept)
+    if accepted and outcome.coverage is None:  # an enum, a record: no line of it could be reached
+        return {}
     figures = {"reached": outcome.coverage or 0.0}
     missed = missed_by_suite(crew.runner, Path(task.file))
     lines = unit_range(task.code, task.unit)
@@ -109,7 +112,11 @@ def missed_by_suite(runner: Runner, file: Path) -> frozenset[int] | None:
             top = file.parent
             while (top.parent / "__init__.py").is_file():
                 top = top.parent
-            about = [test for test in sorted(top.rglob("test*.py")) if file.stem in test.read_text(encoding="utf-8")]
+            about = [
+                test
+                for test in sorted(top.rglob("test*.py"))
+                if file.stem in test.read_text(encoding="utf-8", errors="replace")
+            ]
             _SUITES[file] = _missed(runner, file, about) if (top / "__init__.py").is_file() else None
         return _SUITES[file]
 

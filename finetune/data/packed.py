@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from finetune.data import real, synthetic
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
+from testing_crew.project.code import parts
+from trace_logger.curation.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,8 +128,13 @@ def real_examples(config: PretrainConfig, file: Path) -> dict[str, list[Made]]:
     return {"train": found["train"], "dev": found["dev"][: config.dev_examples]}
 
 
-def prepare(config: PretrainConfig, out: Path, real_file: Path | None = None) -> None:
-    """Write the tokenizer and the token ids, unless they are there already. Raises UserMistake as `make_examples` does."""
+def prepare(
+    config: PretrainConfig, out: Path, real_file: Path | None = None, scored: Fingerprints | None = None
+) -> None:
+    """Write the tokenizer and the token ids, unless they are there already. What resembles a ``scored`` task is left out.
+
+    Raises UserMistake as `make_examples` does.
+    """
     from transformers import AutoTokenizer
 
     from finetune.tokenizer import train_tokenizer
@@ -139,6 +146,8 @@ def prepare(config: PretrainConfig, out: Path, real_file: Path | None = None) ->
         found = real_examples(config, real_file)
         examples["train"] += found["train"]
         examples = {"dev_real": found["dev"], **examples}  # ``dev`` is written last: it says that all is there
+    if scored is not None:
+        examples = {name: clear_of(scored, rows) for name, rows in examples.items()}
     random.Random(config.seed).shuffle(examples["train"])
     if config.start is None:
         train_tokenizer((p + c for _, p, c in examples["train"][:12000]), out / "tokenizer", config.vocab_size)
@@ -152,6 +161,19 @@ def prepare(config: PretrainConfig, out: Path, real_file: Path | None = None) ->
     for name, rows in examples.items():
         if rows:
             _write(config, tokenizer, name, rows, out / "data")
+
+
+def clear_of(scored: Fingerprints, rows: list[Made]) -> list[Made]:
+    """The rows whose code resembles no task that is ``scored``."""
+    known: dict[str, str | None] = {}
+    for _, asked, _ in rows:
+        code = parts(prompt.code_of(asked))[2]
+        if code not in known:
+            known[code] = scored.resembles(code)
+    kept = [row for row in rows if known[parts(prompt.code_of(row[1]))[2]] is None]
+    if like := sorted({task for task in known.values() if task is not None}):
+        print(f"{len(rows) - len(kept)} examples left out, like {', '.join(like)}")
+    return kept
 
 
 def _write(config: PretrainConfig, tokenizer: Any, name: str, rows: list[Made], folder: Path) -> None:

@@ -43,9 +43,12 @@ def _command(name: str) -> Callable[..., None]:
         ] = None,
         candidates: Annotated[int | None, typer.Option(min=1, help="Answers that a round may draw.")] = None,
         seed: Annotated[int, typer.Option(min=0, help="Of the tasks drawn, and of every draw of the model.")] = 0,
+        once: Annotated[
+            bool, typer.Option("--once", help="Take a finished run of the very same settings in place of a new one.")
+        ] = False,
         as_json: Json = False,
     ) -> None:
-        run_benchmark(name, model, tasks, limit, samples, candidates, seed, as_json)
+        run_benchmark(name, model, tasks, limit, samples, candidates, seed, once, as_json)
 
     command.__doc__ = NAMES[name]
     return command
@@ -63,6 +66,7 @@ def run_benchmark(
     samples: int | None,
     candidates: int | None,
     seed: int,
+    once: bool,
     as_json: bool,
 ) -> None:
     """Run one benchmark with one model, and print its figures. Stopped or killed, the same command goes on."""
@@ -91,7 +95,7 @@ def run_benchmark(
         progress.update(bar, completed=0)
         try:
             run, file = perform(
-                benchmark, drawn, tag, config, seed=seed, samples=samples, candidates=candidates, tell=tell
+                benchmark, drawn, tag, config, seed=seed, samples=samples, candidates=candidates, once=once, tell=tell
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
@@ -189,25 +193,38 @@ def compare(
 
     first, second = load_run(before), load_run(after)
     found = compared(first.outcomes, second.outcomes)
+    one, other = first.settings, second.settings
+    if one.benchmark != other.benchmark:
+        raise UserMistake(
+            f"the one is a run of {one.benchmark}, the other of {other.benchmark}",
+            hint="compare two runs of one benchmark",
+        )
     if not found[0].n:
         raise UserMistake(
             "the two runs have no task in common", hint="compare two runs of the same benchmark and tasks"
         )
+    unlike = [
+        f"{name}: {getattr(one, name)} → {getattr(other, name)}"
+        for name in ("rounds", "candidates", "derive", "seed", "ways", "code")
+        if getattr(one, name) != getattr(other, name)
+    ]
     if as_json:
         rows = [each.model_dump() | {"differs": each.differs, "says": each.says} for each in found]
         print(
             json.dumps(
-                {"before": first.settings.model_dump(), "after": second.settings.model_dump(), "metrics": rows},
+                {"before": one.model_dump(), "after": other.model_dump(), "unlike": unlike, "metrics": rows},
                 indent=2,
             )
         )
         return
     console = Console()
-    console.print(f"{first.settings.model} → {second.settings.model}, {found[0].n} tasks of {first.settings.benchmark}")
+    console.print(f"{one.model} → {other.model}, {found[0].n} tasks of {one.benchmark} that are the same in both")
+    for said in unlike:
+        console.print(f"not made alike: {said}")
     for each in found:
         console.print(
             f"{each.metric:11} {each.before.value:6.1%} → {each.after.value:6.1%}  {each.delta:+.1%} ({each.low:+.1%} to"
-            f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p:.3f}: {each.says}"
+            f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p_of_all:.3f}: {each.says}"
         )
 
 

@@ -6,8 +6,9 @@ import numpy
 import pytest
 from scipy.stats import binomtest
 
-from benchmarks.compare import could_see, exact, interval, paired, tasks_needed
+from benchmarks.compare import compare, could_see, exact, holm, interval, paired, tasks_needed
 from benchmarks.metrics import figure, mean, pass_at_k, rate
+from benchmarks.task import Outcome
 
 
 def test_wilson_interval_against_published_values():
@@ -70,7 +71,14 @@ def test_a_model_against_itself_at_another_seed_is_seldom_called_another(n):
     found = 0
     for _ in range(200):
         hard = [chance.random() for _ in range(n)]
-        found += paired("accepted@3", drawn(chance, hard, 0.5), drawn(chance, hard, 0.5)).differs
+        runs = [
+            [
+                Outcome(id=str(number), passed_in=1 if p else None, accepted_in=1 if a else None)
+                for number, (p, a) in enumerate(zip(drawn(chance, hard, 0.5), drawn(chance, hard, 0.5), strict=True))
+            ]
+            for _ in range(2)
+        ]
+        found += any(each.differs for each in compare(*runs))  # in any of the lines that are told
     assert found <= 10
 
 
@@ -86,11 +94,30 @@ def test_a_difference_of_the_size_that_could_be_seen_is_mostly_seen():
     assert sum(covered for _, covered, _ in found) >= 180
 
 
+@pytest.mark.parametrize(("wins", "losses", "n"), [(1, 1, 10), (4, 3, 20), (12, 9, 60), (30, 25, 200)])
+def test_what_could_be_seen_is_seen_in_four_of_five_times(wins, losses, n):
+    rise, chance = could_see(wins, losses, n), random.Random(3)
+    differing = max((wins + losses) / n, rise)
+
+    def shown():
+        moved = [chance.random() < differing for _ in range(n)]
+        up = sum(m and chance.random() < (differing + rise) / (2 * differing) for m in moved)
+        return exact(up, sum(moved) - up) < 0.05 and up * 2 > sum(moved)
+
+    assert 0.76 < sum(shown() for _ in range(2000)) / 2000 < 0.9
+
+
+def test_several_tests_together_are_corrected_as_statsmodels_does():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
 def test_no_difference_is_told_with_what_could_have_been_seen():
     few = paired("accepted@3", [True] * 5 + [False] * 5, [True] * 6 + [False] * 4)
     assert "underpowered: 10 tasks show a rise of" in few.says
     assert few.could_see > 0.4
-    assert could_see(10, 10, 1000) < could_see(10, 10, 100) < could_see(0, 0, 0) == 1.0
+    assert could_see(10, 10, 1000) < could_see(10, 10, 100) < 1 < could_see(0, 0, 0)
+    assert paired("accepted@3", [True], [False]).says == "no difference shown; underpowered: 1 tasks show none"
     better = paired("accepted@3", [False] * 20, [True] * 20)
     assert better.says == "better"
     assert paired("accepted@3", [True] * 20, [False] * 20).says == "worse"

@@ -5,6 +5,7 @@ import doctest
 import gzip
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from benchmarks.task import TASKS, Task, load_tasks, oracle_for
 from finetune.data.packages import SCORED
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake
+from testing_crew.project.targets import target_for
+from testing_crew.runner.plan import plan_text
+from testing_crew.runner.run import Runner
 
 TOP = Path(__file__).parents[2]
 HUMANEVAL = {
@@ -51,9 +55,16 @@ def test_our_sixty_tasks_are_right_by_their_oracles():
     tasks = load_tasks(TASKS)
     assert len(tasks) == len({task.id for task in tasks}) == 60
     assert [sum(task.group == group for task in tasks) for group in ("easy", "medium", "hard")] == [20, 20, 20]
-    for task in tasks:
-        assert task.oracle.count("assert") + task.oracle.count("raises") > 0
-        ast.parse(oracle_for(task, "task"))
+    with Runner() as runner, ThreadPoolExecutor(runner.workers) as threads:
+
+        def run(task):
+            target = target_for(task.code, task.file, None)
+            plan = plan_text(target.whole, oracle_for(task, target.whole.module), target.files)
+            return runner.execute(plan).run
+
+        for task, made in zip(tasks, threads.map(run, tasks), strict=True):
+            assert made.passed, task.id
+            assert made.asserted_lines, task.id
 
 
 def broken_examples(code):
@@ -76,6 +87,10 @@ def test_the_planted_bugs_break_what_they_are_said_to_break():
         original = right[task.id.partition("/")[2]]
         assert (task.code == original.code) == (task.group == "correct")
         assert bool(broken_examples(task.code)) == (task.group == "example"), task.id
+        assert task.right == ("" if task.group == "correct" else original.code)
+        if task.group == "prose":
+            changed = {*original.code.splitlines()} - {*task.code.splitlines()}
+            assert not any(line.lstrip().startswith(("def ", "async def ")) for line in changed), task.id
 
 
 def test_a_bug_that_an_example_tells_is_shown_and_a_correct_one_is_not_accused():

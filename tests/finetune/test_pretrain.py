@@ -12,9 +12,11 @@ import torch
 from pydantic import ValidationError
 
 from finetune import pretrain
-from finetune.data.packed import PretrainConfig, Rows, _marks, prepare, read_config
+from finetune.data.packed import PretrainConfig, Rows, _marks, clear_of, make_examples, prepare, read_config
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
+from testing_crew.project.code import parts
+from trace_logger.curation.fingerprints import Fingerprints
 
 SMALL = PretrainConfig(
     vocab_size=600,
@@ -131,3 +133,13 @@ def test_a_process_that_dies_while_it_makes_examples_is_an_error_at_once(tmp_pat
         child.join(children.SECONDS)
     assert not multiprocessing.active_children()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_resembles_a_scored_task_is_left_out(capsys):
+    rows = make_examples(SMALL)["train"]
+    shown = parts(prompt.code_of(rows[0][1]))[2]
+    like = [row for row in rows if parts(prompt.code_of(row[1]))[2] == shown]
+    kept = clear_of(Fingerprints.of([("theirs/7", shown)]), rows)
+    assert not [row for row in like if row in kept]
+    assert len(rows) > len(kept) >= len(rows) / 2
+    assert "left out, like theirs/7" in capsys.readouterr().out
