@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.compare import compare
+from benchmarks.compare import DECIDES, compare
 from benchmarks.run import Run, perform
 from benchmarks.suite import BENCHMARKS
 from benchmarks.task import TASKS, Outcome, load_tasks
@@ -33,7 +33,8 @@ def evaluate(model: str | None = None, tasks: Path = TASKS, against: str | None 
     before, after = _run(against, tasks), _run(model, tasks)
     found = {each.metric: each for each in compare(before.outcomes, after.outcomes)}
     for name, each in found.items():
-        rise = f"{each.delta:+.1%}  (95 % interval {each.low:+.1%} to {each.high:+.1%}), p = {each.p:.3f}: {each.says}"
+        rise = f"{each.delta:+.1%}  (95 % interval {each.low:+.1%} to {each.high:+.1%}), p = {each.p:.3f}"
+        rise += f": {each.says}" if name == DECIDES else ""
         print(f"  {name}: {each.before.value:.1%} → {each.after.value:.1%}, {rise}", file=sys.stderr)
     third = found["passed@3"]
     figures = _figures(found["passed@1"].after.value, third.after.value, third.before.value, third.after.value)
@@ -80,6 +81,9 @@ def main() -> None:
     except TestingCrewError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; what is done is kept, and the same command goes on", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

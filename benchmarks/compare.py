@@ -13,6 +13,7 @@ from benchmarks.metrics import Score, Z, rate
 from benchmarks.task import ROUNDS, Outcome
 
 ALPHA = 0.05
+DECIDES = f"accepted@{ROUNDS}"
 _Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
 _POWER = 0.8
 _NEGLIGIBLE = 1e-9
@@ -24,10 +25,9 @@ Side = Literal["greater", "two-sided"]
 class Paired(BaseModel):
     """One metric of two runs on their common ``n`` tasks: ``wins`` only the second has, ``losses`` only the first.
 
-    ``delta`` with ``low`` and ``high`` is the rise and its 95 % interval, ``p`` the exact test's, two-sided; ``p_of_all``
-    holds for all the metrics that were compared together (Holm 1979), and decides. ``could_see`` is the least rise that this n
-    would have shown in four of five times, more than 1 where there is none; the comparison is ``underpowered`` where no
-    difference was shown that is smaller than that.
+    ``delta`` with ``low`` and ``high`` is the rise and its 95 % interval, ``p`` the exact test's, two-sided. ``could_see`` is the
+    least rise that this n would have shown in four of five times, more than 1 where there is none; the comparison is
+    ``underpowered`` where no difference was shown that is smaller than that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,13 +42,12 @@ class Paired(BaseModel):
     low: float
     high: float
     p: float
-    p_of_all: float
     could_see: float
 
     @property
     def differs(self) -> bool:
         """Whether the two are told apart."""
-        return self.p_of_all < ALPHA
+        return self.p < ALPHA
 
     @property
     def says(self) -> str:
@@ -151,7 +150,6 @@ def paired(metric: str, before: Sequence[bool], after: Sequence[bool]) -> Paired
         low=low,
         high=high,
         p=exact(wins, losses),
-        p_of_all=exact(wins, losses),
         could_see=could_see(wins, losses, n),
     )
 
@@ -159,26 +157,16 @@ def paired(metric: str, before: Sequence[bool], after: Sequence[bool]) -> Paired
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[Paired]:
     """Passed and accepted, within one round and within all, on the tasks that neither run's infrastructure failed at.
 
-    A task that is not the same in both, whatever its name, is none that both have.
+    A task that is not the same in both, whatever its name, is none that both have. `DECIDES` is the one that is asked whether
+    there is a difference: of several, one would seem to differ by chance more often than is said.
     """
     theirs = {outcome.id: outcome for outcome in after if outcome.error is None}
     both = [(mine, theirs[mine.id]) for mine in before if mine.error is None and mine.id in theirs]
     pairs = [(mine, other) for mine, other in both if mine.task == other.task]
-    found = [
+    return [
         paired(
             f"{what}@{rounds}", [a.within(what, rounds) for a, _ in pairs], [b.within(what, rounds) for _, b in pairs]
         )
         for what in ("passed", "accepted")
         for rounds in (1, ROUNDS)
     ]
-    corrected = holm([each.p for each in found])
-    return [each.model_copy(update={"p_of_all": p}) for each, p in zip(found, corrected, strict=True)]
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """The p-values of several tests, each so that all of them together are wrong in at most as many cases (Holm 1979)."""
-    order = sorted(range(len(values)), key=lambda number: values[number])
-    corrected, least = [0.0] * len(values), 0.0
-    for rank, number in enumerate(order):
-        least = corrected[number] = max(least, min(1.0, (len(values) - rank) * values[number]))
-    return corrected

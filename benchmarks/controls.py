@@ -15,7 +15,7 @@ from benchmarks.task import Task, definitions, oracle_for
 from testing_crew import prompt
 from testing_crew.backends import open_backend
 from testing_crew.backends.base import Backend, Completion, ModelConfig, Sampling
-from testing_crew.errors import UnknownModel
+from testing_crew.errors import UnknownModel, UserMistake
 from testing_crew.project.code import parts
 
 CONTROLS = ("oracle", "vacuous", "inlining", "stubbing")
@@ -61,6 +61,8 @@ def open_model(tag: str, config: ModelConfig, tasks: Sequence[Task] = ()) -> Bac
     kind = tag.removeprefix(_PREFIX)
     if kind not in CONTROLS:
         raise UnknownModel(f"there is no control {kind!r}", hint=f"one of {', '.join(_PREFIX + c for c in CONTROLS)}")
+    if kind == "oracle" and not any(task.oracle for task in tasks):
+        raise UserMistake("none of these tasks ships tests, so there is no oracle for them")
     return Control(kind, tasks)
 
 

@@ -33,6 +33,7 @@ th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 td small { color: var(--soft); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; margin-top: 1rem; }
+.made { color: var(--soft); font-size: .8rem; padding-left: 1rem; }
 figure { margin: 0; padding: .75rem; background: var(--raised); border-radius: .5rem; }
 figcaption { font-size: .85rem; color: var(--soft); margin-bottom: .25rem; }
 svg { width: 100%; height: auto; color: var(--ink); }
@@ -42,14 +43,20 @@ _BEGIN, _END = "<!-- figures -->", "<!-- /figures -->"
 
 
 def markdown(runs: Sequence[Run], around: str = "") -> str:
-    """The runs as tables in Markdown; of a text that has the two comments for it, with the tables between them.
+    """The runs as tables in Markdown, between the two comments that ``around`` has for them.
+
+    Raises UserMistake for a text without these, and where there is no run.
 
     ``over snapshot`` is what the model has beyond the writer without a model, on the same tasks: accepted within all rounds.
     """
     text = "".join(f"### {name}\n\n{_ways(each)}\n\n{_rows(each)}\n" for name, each in _by_name(runs).items())
-    head, begin, rest = around.partition(_BEGIN)
+    head, begin, rest = (around if around.strip() else f"{_BEGIN}{_END}\n").partition(_BEGIN)
     _, end, tail = rest.partition(_END)
-    return f"{head}{begin}\n\n{text}{end}{tail}" if begin and end else text
+    if not (begin and end):
+        raise UserMistake(
+            "the file has text, and no place for the tables", hint=f"put {_BEGIN} and {_END} where they are to stand"
+        )
+    return f"{head}{begin}\n\n{text}{end}{tail}"
 
 
 def _rows(runs: Sequence[Run]) -> str:
@@ -63,6 +70,8 @@ def _rows(runs: Sequence[Run]) -> str:
 def _table(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """A row for each figure, a cell for each run."""
     rows = [("n", [str(run.n) for run in runs])]
+    if len({run.settings.tasks for run in runs}) > 1:
+        rows.append(("which tasks", [run.settings.tasks[:8] for run in runs]))
     rows.append(("infrastructure errors", [str(run.infrastructure_errors) for run in runs]))
     rows += [(_heading(m), [_cell(m, run.scores.get(m), run.n) for run in runs]) for m in _metrics(runs)]
     plain = next((run for run in runs if run.settings.model == SNAPSHOT), None)
@@ -136,9 +145,10 @@ def _section(name: str, runs: Sequence[Run]) -> str:
     )
     drawn = [run for run in runs if not run.settings.model.startswith("control:")] or list(runs)
     plots = "".join(_plots(drawn, [_label(run) for run in drawn]))
+    made = "".join(f"<li>{html.escape(_made(run))}</li>" for run in runs)
     return (
         f"<h2>{html.escape(name)}</h2><p>{html.escape(_ways(runs))}</p><div class=scroll><table><tr><th></th>"
-        f'{head}</tr>{rows}</table></div><div class="plots">{plots}</div>\n'
+        f'{head}</tr>{rows}</table></div><div class="plots">{plots}</div><ul class=made>{made}</ul>\n'
     )
 
 
@@ -161,6 +171,14 @@ def _settings(run: Run) -> str:
     settings = run.settings
     ways = "docstrings' examples first" if settings.derive else "the model's own tests only"
     return f"{ways}; {settings.candidates} answer(s) drawn a round; {settings.rounds} rounds; seed {settings.seed}"
+
+
+def _made(run: Run) -> str:
+    """When, by which revision and where."""
+    on = ", ".join(f"{name} {value}" for name, value in run.versions.items())
+    return (
+        f"{_label(run)} at revision {run.settings.revision[:20]}, {run.finished_at}, {run.seconds / 60:.0f} min: {on}"
+    )
 
 
 def _heading(metric: str) -> str:

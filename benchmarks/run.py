@@ -94,6 +94,7 @@ class Run(BaseModel):
             "n": self.n,
             "metrics": {name: score.model_dump() for name, score in self.scores.items()},
             "errors": {"infrastructure": self.infrastructure_errors},
+            "not_worked_on": {outcome.id: outcome.error for outcome in self.outcomes if outcome.error is not None},
             "reasons": self.reasons,
             "settings": settings.model_dump(),
             "seconds": round(self.seconds, 1),
@@ -143,6 +144,7 @@ def perform(
     runner: Runner | None = None,
     once: bool = False,
     tell: Told = lambda outcome, done, of: None,
+    say: Callable[[str], object] = lambda text: None,
 ) -> tuple[Run, Path]:
     """Run every task; what an earlier call of the same settings finished before it was stopped is not done again.
 
@@ -178,11 +180,16 @@ def perform(
         mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
         kept = reports() / f".{_plain(benchmark.name)}-{mark}.jsonl"
         done = Journal(kept, Outcome)
+        _must_be_writable(kept)
+        if there := sum(task.id in done for task in tasks):
+            say(f"{there} of {len(tasks)} tasks are kept from before")
         errors = _work(benchmark, tasks, settings, config, backend, workers, runner, done, tell)
     finally:
         backend.close()
     outcomes = tuple(done[task.id] if task.id in done else errors[task.id] for task in tasks)
     failed = sum(outcome.error is not None for outcome in outcomes)
+    if failed == len(outcomes):
+        raise UserMistake(f"none of {failed} tasks could be worked on; {outcomes[0].id}: {outcomes[0].error}")
     run = Run(
         settings=settings,
         versions=versions(),
@@ -257,13 +264,32 @@ def _work(
                     row = 0 if outcome.error is None else row
                 finished += 1
                 if outcome.error is None:
-                    done.add(task.id, outcome)
+                    try:
+                        done.add(task.id, outcome)
+                    except OSError as error:
+                        raise _unwritable(reports(), error) from None
                 else:
                     errors[task.id] = outcome
                 tell(outcome, finished, len(tasks))
         if row >= _DEAD:
             raise _gone(last, len(done), len(tasks))
     return errors
+
+
+def _must_be_writable(file: Path) -> None:
+    """Before hours of work, not after."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError as error:
+        raise _unwritable(file.parent, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> UserMistake:
+    return UserMistake(
+        f"{folder} cannot be written: {error.strerror or error}",
+        hint="make room, or set TESTING_CREW_HOME to another folder; what is done is kept, and the same command goes on",
+    )
 
 
 def _gone(last: TestingCrewError, done: int, of: int) -> GenerationFailed:

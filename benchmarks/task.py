@@ -19,6 +19,7 @@ from trace_logger.records import Attempt
 
 ROUNDS = 3
 TASKS = Path(__file__).with_name("self_correction.json")
+_FORM = '{"tasks": [{"id": …, "code": …, "file": …}]}'
 
 # What the gate says of a file that passes and tests nothing, or lies.
 CHEATS = {
@@ -156,11 +157,14 @@ def load_tasks(path: Path) -> list[Task]:
     Python.
     """
     try:
-        found = [Task.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))["tasks"]]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = [_task(number, row) for number, row in enumerate(content["tasks"], 1)]
     except OSError as error:
         raise UserMistake(f"the tasks file {path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise UserMistake(f"{path} is no tasks file: {error}", hint='{"tasks": [{"id", "code", "file"}]}') from None
+    except (KeyError, TypeError):
+        raise UserMistake(f"{path} is no tasks file: it has no list of tasks", hint=_FORM) from None
+    except ValueError as error:
+        raise UserMistake(f"{path} is no tasks file: {error}", hint=_FORM) from None
     twice = [key for key, count in Counter(task.id for task in found).items() if count > 1]
     if twice:
         raise UserMistake(
@@ -172,6 +176,14 @@ def load_tasks(path: Path) -> list[Task]:
         except UNREADABLE as error:
             raise UserMistake(f"{path}: the oracle of {task.id} does not parse: {error}") from None
     return found
+
+
+def _task(number: int, row: Any) -> Task:
+    try:
+        return Task.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"task {number}, {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def save_tasks(path: Path, tasks: Sequence[Task], description: str) -> None:

@@ -18,6 +18,7 @@ while [ $# -gt 0 ]; do
     --humaneval) humaneval=$2; shift 2 ;;
     --mbpp) mbpp=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
+    -h | --help) sed -n 2,7p "$0"; exit ;;
     *) echo "unknown: $1" >&2; exit 2 ;;
   esac
 done

@@ -135,8 +135,13 @@ def installed(packages: Sequence[Package], say: Callable[[str], None]) -> Path:
     if site.is_dir():
         return site
     say(f"pip fetches {len(pins)} packages to {site}")
-    site.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=site.parent, prefix=".site-"))
+    try:
+        site.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=site.parent, prefix=".site-"))
+    except OSError as error:
+        raise UserMistake(
+            f"{site.parent} cannot be written: {error.strerror}", hint="set TESTING_CREW_HOME to another folder"
+        ) from None
     try:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         done = subprocess.run([*command, "--target", str(made), *pins], capture_output=True, text=True, check=False)

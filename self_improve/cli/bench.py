@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ NAMES = {
     "bugs": "Functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm.",
     "testgeneval": "TestGenEval's files whose repository is checked out here, scored locally by its definitions.",
 }
+_MOST_ERRORS = 10
 app = typer.Typer(help="Benchmarks, and what keeps training data clear of them.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -91,11 +93,25 @@ def run_benchmark(
             nonlocal good
             good += outcome.accepted_in is not None
             progress.update(bar, completed=done, description=f"{name} · {tag} · {good} accepted")
+            if not console.is_terminal:
+                said = (
+                    outcome.error or f"accepted in round {outcome.accepted_in}" if outcome.accepted_in else outcome.why
+                )
+                console.print(f"{done} of {of}, {outcome.id}: {outcome.error or said}")
 
         progress.update(bar, completed=0)
         try:
             run, file = perform(
-                benchmark, drawn, tag, config, seed=seed, samples=samples, candidates=candidates, once=once, tell=tell
+                benchmark,
+                drawn,
+                tag,
+                config,
+                seed=seed,
+                samples=samples,
+                candidates=candidates,
+                once=once,
+                tell=tell,
+                say=console.print,
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
@@ -109,7 +125,7 @@ def run_benchmark(
         print(json.dumps(run.summary() | {"file": str(file)}, indent=2))
         return
     _print(run)
-    console.print(f"all of it: {file}")
+    print(f"all of it: {file}", file=sys.stderr)  # whole, however narrow the terminal is
 
 
 def _print(run: Run) -> None:
@@ -133,6 +149,8 @@ def _print(run: Run) -> None:
     for name, score in run.scores.items():
         table.add_row(name, *_shown(name, score), str(score.n))
     console.print(table)
+    for outcome in [outcome for outcome in run.outcomes if outcome.error is not None][:_MOST_ERRORS]:
+        console.print(f"could not be worked on: {outcome.id}: {outcome.error}")
     if run.reasons:
         console.print("why not accepted:")
         for code, count in run.reasons.items():
@@ -153,30 +171,41 @@ def _shown(name: str, score: Score) -> tuple[str, str]:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the benchmarks, and the runs that there are."""
-    from benchmarks.run import readable
+    from benchmarks.run import files, load_run
     from self_improve.cli.say import Console
+    from testing_crew.errors import UserMistake
 
     rows: list[dict[str, Any]] = []
-    for file, run in readable():
-        accepted = run.scores["accepted@3"].value
-        settings = run.settings
+    broken: list[str] = []
+    for file in files():
+        try:
+            run = load_run(file)
+        except UserMistake as error:
+            broken.append(error.message)
+            continue
         rows.append(
             {
                 "file": str(file),
-                "benchmark": settings.benchmark,
-                "model": settings.model,
+                "benchmark": run.settings.benchmark,
+                "model": run.settings.model,
+                "seed": run.settings.seed,
                 "n": run.n,
-                "accepted@3": accepted,
+                "infrastructure_errors": run.infrastructure_errors,
+                "accepted@3": run.scores["accepted@3"].value,
             }
         )
     if as_json:
-        print(json.dumps({"benchmarks": NAMES, "runs": rows}, indent=2))
+        print(json.dumps({"benchmarks": NAMES, "runs": rows, "broken": broken}, indent=2))
         return
     console = Console()
+    for said in broken:
+        console.print(said)
     for name, about in NAMES.items():
         console.print(f"{name:16} {about}")
     for row in rows:
-        console.print(f"{Path(row['file']).stem}: {row['model']}, n = {row['n']}, accepted@3 {row['accepted@3']:.1%}")
+        console.print(
+            f"{Path(row['file']).stem}: {row['model']}, seed {row['seed']}, n = {row['n']}, accepted@3 {row['accepted@3']:.1%}"
+        )
 
 
 @app.command()
@@ -186,6 +215,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two runs on the tasks that both have: the rise, its interval, and an exact paired test."""
+    from benchmarks.compare import DECIDES
     from benchmarks.compare import compare as compared
     from benchmarks.run import load_run
     from self_improve.cli.say import Console
@@ -199,6 +229,10 @@ def compare(
             f"the one is a run of {one.benchmark}, the other of {other.benchmark}",
             hint="compare two runs of one benchmark",
         )
+    if not all(outcome.task for run in (first, second) for outcome in run.outcomes):
+        raise UserMistake(
+            "a run of an older version does not say which tasks it is of, only their names", hint="run both once more"
+        )
     if not found[0].n:
         raise UserMistake(
             "the two runs have no task in common", hint="compare two runs of the same benchmark and tasks"
@@ -209,7 +243,10 @@ def compare(
         if getattr(one, name) != getattr(other, name)
     ]
     if as_json:
-        rows = [each.model_dump() | {"differs": each.differs, "says": each.says} for each in found]
+        rows = [
+            each.model_dump() | ({"differs": each.differs, "says": each.says} if each.metric == DECIDES else {})
+            for each in found
+        ]
         print(
             json.dumps(
                 {"before": one.model_dump(), "after": other.model_dump(), "unlike": unlike, "metrics": rows},
@@ -224,7 +261,8 @@ def compare(
     for each in found:
         console.print(
             f"{each.metric:11} {each.before.value:6.1%} → {each.after.value:6.1%}  {each.delta:+.1%} ({each.low:+.1%} to"
-            f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p_of_all:.3f}: {each.says}"
+            f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p:.3f}"
+            + (f": {each.says}" if each.metric == DECIDES else "")
         )
 
 
@@ -239,12 +277,15 @@ def report(
     from benchmarks.report import markdown, page
     from benchmarks.run import load_run, newest
     from testing_crew.backends.files import replace
+    from testing_crew.errors import UserMistake
 
     chosen = [load_run(run) for run in runs] if runs else newest()
     if out.suffix == ".md":
         replace(out, markdown(chosen, out.read_text(encoding="utf-8") if out.exists() else ""))
-    else:
+    elif out.suffix in (".html", ".htm"):
         replace(out, page(chosen))
+    else:
+        raise UserMistake(f"{out} is neither .html nor .md", hint="--out bench.html, or --out tables.md")
     typer.echo(f"{out}: {len(chosen)} runs")
 
 

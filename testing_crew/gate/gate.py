@@ -60,6 +60,7 @@ class Gate:
 
     ``repeats`` is how many runs in all must agree, ``mutants`` how many are tried (None: all). A file so slow that this takes
     longer than ``seconds`` gets fewer of both, at least ``LEAST_RUNS`` runs and `LEAST_MUTANTS`, and the figures say how many.
+    ``cold`` is whether one of the runs is a plain, cold pytest: what comes to be accepted without it is not proven.
     """
 
     runner: Runner
@@ -67,6 +68,7 @@ class Gate:
     mutants: int | None = 30
     seconds: float | None = 60
     seed: int = 0
+    cold: bool = True
 
     def judge(self, plan: Plan, failed: str | None = None, tell: Progress | None = None) -> Judgement:
         """Run ``plan`` and judge it; ``failed`` is the test file that it is a repair of.
@@ -80,7 +82,7 @@ class Gate:
 
     def _begin(self, plan: Plan, beside: Executor) -> Future[PytestRun] | None:
         """Where the first run has to wait for its process to start, have the cold run and the other start made beside it."""
-        if self.runner.workers == 1 or self.runner.starts_at_once(plan):
+        if not self.cold or self.runner.workers == 1 or self.runner.starts_at_once(plan):
             return None
         cold = beside.submit(self._cold, plan)
         cold.add_done_callback(lambda _: self.runner.prepare(plan, OTHER_HASH_SEED))
@@ -191,21 +193,22 @@ class Gate:
                 tell("runs again", done, again)
             return run
 
-        cold = cold or beside.submit(self._cold, plan)
+        cold = cold or (beside.submit(self._cold, plan) if self.cold else None)
         # Last those whose process may be starting still.
         order = sorted(range(again), key=lambda number: number % 3 == 0)
         waiting = {number: beside.submit(once, number) for number in order}
 
         def outcome() -> Stability:
             runs = [run for run in (waiting[number].result() for number in range(again)) if run is not None]
-            plain = cold.result()
+            plain = [cold.result()] if cold is not None else []
             said = [failure_log(run).splitlines() for run in runs if not run.passed]
-            if plain.exit_code != 0:
-                said.append([line for line in plain.log.splitlines() if line.startswith(("FAILED ", "ERROR "))])
+            good = all(run.exit_code == 0 for run in plain)
+            if not good:
+                said.append([line for line in plain[0].log.splitlines() if line.startswith(("FAILED ", "ERROR "))])
             return Stability(
-                runs=1 + len(runs) + 1,
-                passed=1 + sum(run.passed for run in runs) + (plain.exit_code == 0),
-                cold_passed=plain.exit_code == 0,
+                runs=1 + len(runs) + len(plain),
+                passed=1 + sum(run.passed for run in runs) + (len(plain) if good else 0),
+                cold_passed=good,
                 failures=tuple(said[0]) if said else (),
             )
 

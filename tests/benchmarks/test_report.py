@@ -84,4 +84,8 @@ def test_tables_in_markdown_go_between_their_comments_and_say_what_the_model_add
     assert rows[""] == "|  | `snapshot` | `control:vacuous` |"
     lost = runs[0].scores["accepted@3"].value
     assert f"| – | {-lost:+.0%} (" in rows["accepted@3 over snapshot"]
-    assert markdown(runs).startswith("### self_correction\n")
+    alone = markdown(runs)
+    assert "\n### self_correction\n" in alone
+    assert markdown(runs, alone) == alone
+    with pytest.raises(UserMistake, match="no place for the tables"):
+        markdown(runs, "# my own words\n")

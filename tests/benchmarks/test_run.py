@@ -213,3 +213,67 @@ def test_a_limit_draws_evenly_from_the_groups_and_the_same_each_time():
     assert sorted(task.group for task in drawn) == list("aaabbbccc")
     assert drawn == some_of(tasks, 9, 3) != some_of(tasks, 9, 4)
     assert some_of(tasks, None, 0) == tasks == some_of(tasks, 99, 0)
+
+
+def test_a_run_that_is_there_is_taken_where_asked_and_one_of_other_ways_is_not(home):
+    words = ["bench", "self_correction", "--model", "snapshot", "--limit", "2", "--samples", "0", "--json", "--once"]
+    first, again = (json.loads(command_line.run(*words).stdout)["file"] for _ in range(2))
+    assert first == again
+    (home / "testing_crew.toml").write_text("[limits]\nwall_seconds = 50\n")
+    other = json.loads(command_line.run(*words).stdout)
+    assert other["file"] != first
+    told = command_line.run("bench", "compare", first, other["file"])
+    assert "not made alike: ways" in told.stdout
+
+
+def test_where_nothing_can_be_measured_there_are_no_figures(home):
+    (home / "t.json").write_text(json.dumps({"tasks": [{"id": "x", "code": "def f(:", "file": "x.py"}]}))
+    done = command_line.run("bench", "self_correction", "--model", "snapshot", "--tasks", home / "t.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none of 1 tasks could be worked on" in done.stderr
+    assert "line 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ([{"id": "a", "code": "x = 1\n"}, {"id": "a", "code": "y = 1\n"}], "'a' is not the name of one task alone"),
+        ([{"id": "a"}], "task 1, code: Field required"),
+        ([{"id": "a", "code": "x = 1\n", "oracle": "def ("}], "the oracle of a does not parse"),
+    ],
+)
+def test_what_is_wrong_with_a_tasks_file_is_told(home, tasks, said):
+    (home / "t.json").write_text(json.dumps({"tasks": tasks}))
+    with pytest.raises(UserMistake, match=said):
+        load_tasks(home / "t.json")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(home, monkeypatch):
+    monkeypatch.setenv("TESTING_CREW_HOME", "/proc/no/such")
+    done = command_line.run("bench", "self_correction", "--model", "snapshot", "--limit", "2")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_runs_on_other_code_under_the_same_name_are_not_compared(home, scripted):
+    told = []
+    for value in (1, 2):
+        (home / "t.json").write_text(
+            json.dumps({"tasks": [{"id": "one", "code": f"def one(x):\n    return x + {value}\n", "file": "one.py"}]})
+        )
+        words = [
+            "bench",
+            "self_correction",
+            "--model",
+            "snapshot",
+            "--tasks",
+            home / "t.json",
+            "--samples",
+            "0",
+            "--json",
+        ]
+        told.append(json.loads(command_line.run(*words).stdout)["file"])
+    done = command_line.run("bench", "compare", *told)
+    assert done.returncode == 2
+    assert "no task in common" in done.stderr

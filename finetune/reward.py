@@ -1,0 +1,213 @@
+"""What a test file is worth, as a number that cannot be had cheaply: by running it, and by running it against changed code.
+
+    0.05 each   it parses; pytest collects a test of it; it imports the target from its real place; lines of the target run
+    + 0.15      times the share of its tests that pass, and that do not when the target only raises: at most 0.35 so far
+
+    0.50        in place of all that, where it passes and the gate finds nothing against it
+    + 0.20      times the share of the target's lines that it runs
+    + 0.30      times the share of the changes of the target that it notices
+    - 0.10      times what is too long in it for what it reaches and notices
+
+A file that passes and is refused is worth nothing: it asserts nothing, tests another thing, or lies. So the least that an
+honest passing file gets (0.40) is more than what any other does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from testing_crew.errors import SandboxError
+from testing_crew.gate.gate import Gate
+from testing_crew.gate.text import read
+from testing_crew.mutation.operators import disabled
+from testing_crew.project.syntax import UNREADABLE
+from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.run import Runner
+from trace_logger.journal import Journal
+from trace_logger.records import Record
+
+STEP, PASSES, HONEST, COVERS, KILLS, TOO_LONG = 0.05, 0.15, 0.5, 0.2, 0.3, 0.1
+MUTANTS = 10  # of a target that are tried, the same for all files that are for it
+REPEATS = 4  # runs that must agree
+_TRIES = 3  # of a file that could not be run
+_FREE, _EACH, _TWICE = (
+    6,
+    2,
+    40,
+)  # statements: of any file, for each line reached or change noticed, and what is all too long
+
+# Modules that a plain test needs, and that cannot reach into the process that runs it.
+_HARMLESS = {
+    *("pytest", "math", "cmath", "decimal", "fractions", "statistics", "random", "datetime", "time", "calendar", "string"),
+    *("re", "json", "collections", "itertools", "functools", "operator", "enum", "typing", "dataclasses", "copy", "textwrap"),
+    *("asyncio", "pathlib", "__future__"),
+}  # fmt: skip
+_POWERFUL = {
+    *("eval", "exec", "compile", "globals", "locals", "vars", "setattr", "getattr", "delattr", "open", "input", "breakpoint"),
+    *("monkeypatch", "request", "pytestconfig", "pytester", "capsys"),
+}  # fmt: skip
+
+
+class Reward(Record):
+    """What a file is worth, between 0 and 1, and why: the steps that it came to, shares between 0 and 1, pytest's verdict.
+
+    ``passes`` is the share of its tests that pass by means of the target, ``too_long`` that of its length which it does not
+    need. ``refused`` are the gate's reasons against a file that passes.
+    """
+
+    value: float
+    verdict: str
+    parses: bool = False
+    collects: bool = False
+    imports: bool = False
+    executes: bool = False
+    passes: float = 0.0
+    covers: float = 0.0
+    kills: float = 0.0
+    too_long: float = 0.0
+    accepted: bool = False
+    refused: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def cheats(self) -> bool:
+        """Whether it passes and is worth nothing."""
+        return bool(self.refused)
+
+
+class Grader:
+    """Gives rewards, several files at once; the same file for the same code is run once.
+
+    ``kept`` is a file that holds each reward by its key, for who looks later, and for a run that is taken up again. Close it, or
+    use it as a context manager, to end the processes of ``runner``.
+    """
+
+    def __init__(self, runner: Runner, kept: Path | None = None, *, mutants: int = MUTANTS) -> None:
+        self.runner, self.mutants = runner, mutants
+        self._known = Journal(kept, Reward)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.close()
+
+    def grade(self, plans: Sequence[Plan], tell: Callable[[int, int], None] | None = None) -> list[Reward]:
+        """The rewards of ``plans``, in their order. Raises SandboxError where nothing can be run, even at the third try."""
+        keys = [key_of(plan, self.mutants) for plan in plans]
+        todo = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in self._known}
+        done = 0
+
+        def one(key: str, plan: Plan) -> None:
+            nonlocal done
+            found = self._surely(plan)
+            with self._lock:
+                self._known.add(key, found)
+                done += 1
+                if tell is not None:
+                    tell(done, len(todo))
+
+        with ThreadPoolExecutor(self.runner.workers) as threads:
+            list(threads.map(one, todo.keys(), todo.values()))
+        return [self._known[key] for key in keys]
+
+    def _surely(self, plan: Plan) -> Reward:
+        for left in range(_TRIES - 1, -1, -1):
+            try:
+                return grade(self.runner, plan, self.mutants)
+            except SandboxError:
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def key_of(plan: Plan, mutants: int) -> str:
+    """What a reward depends on, as one name."""
+    code = plan.code
+    depends = [code.source, code.module, code.unit, code.root, plan.tests, mutants, sorted(plan.files)]
+    return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+
+
+def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
+    """The reward of one file; one that hangs or crashes has one too. Raises SandboxError where nothing could be run."""
+    began = time.monotonic()
+    try:
+        tree = read(plan.tests)
+    except UNREADABLE:
+        return Reward(value=0.0, verdict="error", seconds=time.monotonic() - began)
+    gate = Gate(runner, REPEATS, mutants, cold=not is_plain(tree, plan.code.module))
+    found = gate.judge(plan)
+    run = found.run
+    statements = sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
+    made: dict[str, Any] = {
+        "verdict": run.verdict,
+        "parses": True,
+        "collects": bool(run.cases),
+        "imports": run.target_origin is not None,
+        "executes": bool(run.coverage.line),
+        "covers": run.coverage.line or 0.0,
+    }
+    if run.passed:
+        # Flaky or not: what passes and is refused is worth less than what honestly fails.
+        count = found.mutants
+        kills = count.killed / max(1, count.tried - count.equivalent) if count else 0.0
+        too_long = _too_long(statements, _lines(plan) * (run.coverage.line or 0.0) + (count.killed if count else 0))
+        value = HONEST + COVERS * (run.coverage.line or 0.0) + KILLS * kills - TOO_LONG * too_long
+        made |= {"passes": 1.0, "kills": kills, "too_long": too_long, "accepted": found.accepted}
+        refused = () if found.accepted else found.reasons or ("refused",)
+        value = 0.0 if refused else value
+        return Reward(value=value, refused=refused, seconds=time.monotonic() - began, **made)
+    passes = _by_the_target(runner, plan, {case.node for case in run.cases if case.outcome == "passed"}) / max(
+        1, len(run.cases)
+    )
+    steps = sum(bool(made[name]) for name in ("parses", "collects", "imports", "executes"))
+    too_long = _too_long(statements, _lines(plan) * (run.coverage.line or 0.0))
+    value = max(0.0, STEP * steps + PASSES * passes - TOO_LONG * too_long)
+    return Reward(value=value, passes=passes, too_long=too_long, seconds=time.monotonic() - began, **made)
+
+
+def _by_the_target(runner: Runner, plan: Plan, passed: set[str]) -> int:
+    """How many of the cases that ``passed`` do not when every function of the target only raises."""
+    raising = disabled(plan.code.source, plan.range) if passed else None
+    if raising is None:
+        return 0
+    hollow = runner.execute(plan, Variation(measure=False, source=raising)).run
+    return len(passed - {case.node for case in hollow.cases if case.outcome == "passed"})
+
+
+def _lines(plan: Plan) -> int:
+    first, last = plan.range or (1, len(plan.code.source.splitlines()))
+    return last - first + 1
+
+
+def _too_long(statements: int, gained: float) -> float:
+    return min(1.0, max(0.0, (statements - _FREE - _EACH * gained) / _TWICE))
+
+
+def is_plain(tree: ast.Module, module: str) -> bool:
+    """Whether a file can do nothing to the process that runs it, so that a warm run says what a cold one would."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "") not in {*_HARMLESS, module}):
+            return False
+        if isinstance(node, ast.Import) and any(alias.name not in {*_HARMLESS, module} for alias in node.names):
+            return False
+        if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
+            return False
+        if isinstance(node, ast.Attribute | ast.Name | ast.arg) and _name(node) in _POWERFUL:
+            return False
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            return False
+    return True
+
+
+def _name(node: ast.Attribute | ast.Name | ast.arg) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else node.arg
