@@ -55,13 +55,18 @@ def check_file(
 
     Raises `UserMistake` when either cannot be used, `SandboxError` when nothing could be run.
     """
+    plan, python = plan_of(test, target, interpreter)
+    return report(plan, python, gate.judge(plan, tell=tell))
+
+
+def plan_of(test: Path, target: Path, interpreter: str | None = None) -> tuple[Plan, Python]:
+    """How ``test`` is run where it stands, and by which Python. Raises `UserMistake` when one of the files cannot be used."""
     if not test.is_file():
         raise UserMistake(f"no such test file: {test}")
     python = interpreter_for(interpreter, target)
     whole = file_whole(target, python.path, test.resolve())
     code_under_test.parse_source(code_under_test.read_source(test), str(test), python.path)
-    plan = plan_file(test.resolve(), whole)
-    return report(plan, python, gate.judge(plan, tell=tell))
+    return plan_file(test.resolve(), whole), python
 
 
 def check_source(tests: str, code: str, file: str) -> dict[str, Any]:

@@ -101,6 +101,20 @@ def check(
 
 
 @app.command()
+def reward(
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file.")],
+    target: Annotated[Path, typer.Option(help="The file that it tests.")],
+    mutants: Annotated[int, typer.Option(min=0, help="Try at most this many changes of the target.")] = 10,
+    python: Python = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a test file is worth to training, between 0 and 1, and why. Exit code 0: it passes and is honest; 1: not."""
+    from self_improve.cli.reward import tell_reward
+
+    raise typer.Exit(tell_reward(test, target, mutants, _load(target, python).config, as_json))
+
+
+@app.command()
 def train(
     stage: Annotated[str, typer.Argument(help="a (how tests are written), b (real repositories) or c (your traces).")],
     base: Annotated[
