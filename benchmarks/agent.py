@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.errors import BackendUnavailable, UserMistake
+from testing_crew.gate.gate import Judgement
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
-from trace_logger.records import Attempt
+from testing_crew.repair.loop import Judge
+from trace_logger.records import Attempt, CodeUnderTest
 
 WARM = 0.8  # the temperature of samples
 
@@ -29,7 +32,7 @@ def work_on(
         target = _target(crew, task)
         job, passed, accepted = _rounds(crew, target, command, derive)
         seconds = time.monotonic() - started
-        drawn = tuple(_sample(crew, target, number) for number in range(1, samples + 1))
+        drawn = _samples(crew, target, samples)
     except BackendUnavailable:
         raise  # no fault of the task
     except UserMistake as error:
@@ -80,16 +83,31 @@ def _rounds(crew: TestingCrew, target: Target, command: str, derive: bool) -> tu
     return job, passed, accepted
 
 
-def _sample(crew: TestingCrew, target: Target, number: int) -> tuple[Attempt, ...]:
+def _samples(crew: TestingCrew, target: Target, count: int) -> tuple[tuple[Attempt, ...], ...]:
+    """So many first files, all asked for at once; what two of them have in common is judged once."""
     given = crew.config.sampling
-    sampling = given.model_copy(update={"temperature": WARM, "seed": given.seed + number})
-    with crew.recorder("benchmark sample") as recorder:
-        job = crew.job(target, recorder, sampling)
-        job.candidates = 1  # what is drawn beside a sample would be another sample
-        for _ in job.round(1):
-            pass
-        recorder.finish(all(loop.best is not None and loop.best.accepted for loop in job.loops), None)
-    return tuple(attempt for loop in job.loops for attempt in loop.attempts)
+    known: dict[tuple[str | None, str], Judgement] = {}
+    with ExitStack() as stack:
+        jobs = []
+        for number in range(1, count + 1):
+            sampling = given.model_copy(update={"temperature": WARM, "seed": given.seed + number})
+            job = crew.job(target, stack.enter_context(crew.recorder("benchmark sample")), sampling)
+            jobs.append(job)
+            for loop in job.loops:
+                loop.judge = _once(job.judge, known)
+        if jobs:
+            for _ in jobs[0].answers([(loop, loop.ask(), 0) for job in jobs for loop in job.loops], 1):
+                pass
+        return tuple(tuple(attempt for loop in job.loops for attempt in loop.attempts) for job in jobs)
+
+
+def _once(judge: Judge, known: dict[tuple[str | None, str], Judgement]) -> Judge:
+    def judged(code: CodeUnderTest, tests: str, failed: str | None = None) -> Judgement:
+        if (code.unit, tests) not in known:
+            known[code.unit, tests] = judge(code, tests, failed)
+        return known[code.unit, tests]
+
+    return judged
 
 
 def _passed(attempt: Attempt | None) -> bool:

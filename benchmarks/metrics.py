@@ -14,6 +14,7 @@ from benchmarks.task import ROUNDS, Outcome
 Z = 1.959964  # of a 95 % interval
 COSTS = ("seconds", "tokens")  # the figures that are no shares
 _RESAMPLES = 2000
+_DRAWN = (1, 3, 5, 10)  # samples for which a chance is told, where there are so many
 
 
 class Score(BaseModel):
@@ -67,28 +68,30 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.prod((n - c - i) / (n - i) for i in range(k))
 
 
-def scores(outcomes: Sequence[Outcome]) -> dict[str, Score]:
+def scores(outcomes: Sequence[Outcome], most: int = ROUNDS) -> dict[str, Score]:
     """All figures that the outcomes have something for.
 
-    ``passed@R`` and ``accepted@R``: within R rounds of repair. ``repaired``: of those whose first file was not accepted, the
-    share that had one accepted in a later round. ``resampled_passed@K``, ``resampled_accepted@K``: with K fresh first files and
-    no repair. ``coverage`` and ``mutants``: what accepted files reach and notice. ``seconds`` and ``tokens``: for a task.
+    ``passed@R``, ``accepted@R``: within R rounds, of which there were at most ``most``. ``repaired``: of those whose first file
+    was not accepted, the share that had one accepted in a later round. ``resampled_passed@K``, ``resampled_accepted@K``: with K
+    fresh first files and no repair; ``resampled_cheats``: the share of those that pass and test nothing, or lie. ``coverage`` and
+    ``mutants``: what accepted files reach and notice. ``seconds`` and ``tokens``: for a task.
     """
     counted = [outcome for outcome in outcomes if outcome.error is None]
     n = len(counted)
     found: dict[str, Score | None] = {}
     for what in ("passed", "accepted"):
-        for rounds in range(1, ROUNDS + 1):
+        for rounds in range(1, most + 1):
             found[f"{what}@{rounds}"] = rate(sum(outcome.within(what, rounds) for outcome in counted), n)
     failed = [outcome for outcome in counted if not outcome.within("accepted", 1)]
-    found["repaired"] = (
-        rate(sum(outcome.within("accepted", ROUNDS) for outcome in failed), len(failed)) if failed else None
-    )
+    if failed and most > 1:
+        found["repaired"] = rate(sum(outcome.within("accepted", most) for outcome in failed), len(failed))
     sampled = [outcome for outcome in counted if outcome.samples]
+    least = min((len(outcome.samples) for outcome in sampled), default=1)
     for what in ("passed", "accepted"):
-        for k in sorted({1, ROUNDS, min((len(outcome.samples) for outcome in sampled), default=1)}):
+        for k in sorted({k for k in _DRAWN if k <= least} | {1, least}):
             good = [pass_at_k(len(o.samples), o.drawn(what), k) if k <= len(o.samples) else None for o in sampled]
             found[f"resampled_{what}@{k}"] = figure(good)
+    found["resampled_cheats"] = mean([outcome.cheating for outcome in sampled])
     found["coverage"] = mean([outcome.coverage for outcome in counted])
     found["mutants"] = mean([outcome.mutants for outcome in counted])
     found["seconds"] = mean([outcome.seconds for outcome in counted])

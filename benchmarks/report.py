@@ -12,7 +12,6 @@ from typing import Any
 from benchmarks.compare import compare
 from benchmarks.metrics import COSTS, Score
 from benchmarks.run import Run
-from benchmarks.task import ROUNDS
 from testing_crew.backends.ref import SNAPSHOT
 from testing_crew.errors import UserMistake
 
@@ -220,7 +219,7 @@ def _figure(caption: str, draw: Callable[[Any], None]) -> str:
 
 
 def _rounds(axes: Any, runs: Sequence[Run], labels: Sequence[str]) -> None:
-    rounds = range(1, ROUNDS + 1)
+    rounds = range(1, max(run.settings.rounds for run in runs) + 1)
     for run, label, colour in zip(runs, labels, _cycle(len(runs)), strict=True):
         accepted = [run.scores[f"accepted@{number}"] for number in rounds]
         axes.plot(rounds, [s.value for s in accepted], color=colour, marker="o", label=label)

@@ -24,7 +24,7 @@ from benchmarks.agent import work_on
 from benchmarks.controls import CONTROLS, open_model
 from benchmarks.metrics import Score, reasons, scores
 from benchmarks.suite import BENCHMARKS, Benchmark
-from benchmarks.task import ROUNDS, Outcome, Task, digest
+from benchmarks.task import Outcome, Task, digest
 from testing_crew import TestingCrew
 from testing_crew.backends.base import Backend, Completion, Sampling
 from testing_crew.backends.files import replace
@@ -163,7 +163,7 @@ def perform(
             revision=backend.revision,
             tasks=digest(tasks),
             seed=seed,
-            rounds=ROUNDS,
+            rounds=benchmark.rounds,
             samples=benchmark.samples if samples is None else samples,
             candidates=candidates_of(backend, candidates or benchmark.candidates),
             derive=benchmark.derive,
@@ -198,7 +198,7 @@ def perform(
         seconds=time.monotonic() - started,
         n=len(outcomes) - failed,
         infrastructure_errors=failed,
-        scores=scores(outcomes),
+        scores=scores(outcomes, benchmark.rounds),
         reasons=reasons(outcomes),
         outcomes=outcomes,
     )

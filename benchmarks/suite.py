@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.sources import bugs, functions, packages, testgeneval
-from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks
+from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks, some_of
 from testing_crew import TestingCrew
 from testing_crew.repair.job import Job
 
@@ -19,8 +19,8 @@ class Benchmark:
     """Tasks, how the agent works on them, and what is scored.
 
     ``load`` takes the file that a user named, None for what ships or is fetched, and a way to say what it does. ``derive`` and
-    ``candidates`` are the agent's own ways beside the model, off where the model alone is measured; ``samples`` are drawn beside
-    the repair. ``judge`` gives a task's figures beyond what all benchmarks have.
+    ``candidates`` are the agent's own ways beside the model, off where the model alone is measured; ``rounds`` is how often it
+    may write and repair, ``samples`` are drawn beside. ``judge`` gives a task's figures beyond what all benchmarks have.
     """
 
     name: str
@@ -28,8 +28,16 @@ class Benchmark:
     load: Callable[[Path | None, Callable[[str], None]], list[Task]]
     derive: bool = False
     candidates: int = 1
+    rounds: int = ROUNDS
     samples: int = 0
     judge: Judge | None = None
+
+
+def _first_files(path: Path | None, say: Callable[[str], None]) -> list[Task]:
+    if path:
+        return load_tasks(path)
+    ours = load_tasks(TASKS)
+    return ours + some_of(packages.load(None, say), len(ours), 0)
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -40,6 +48,13 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             "60 tasks of our own, or a tasks file: the first file, three rounds of repair, and fresh samples beside",
             lambda path, say: load_tasks(path or TASKS),
             samples=ROUNDS,
+        ),
+        Benchmark(
+            "first_files",
+            "first files alone, 10 samples each, of our 60 tasks and 60 functions of real packages, or of a tasks file",
+            _first_files,
+            rounds=1,
+            samples=10,
         ),
         Benchmark("humaneval", "HumanEval's solutions as code under test", functions.humaneval, judge=functions.judge),
         Benchmark("mbpp", "MBPP's solutions (test split) as code under test", functions.mbpp, judge=functions.judge),

@@ -90,6 +90,11 @@ class Outcome(BaseModel):
         return sum(len(sample) == self.units and all(sample) for sample in good)
 
     @property
+    def cheating(self) -> float | None:
+        """The share of the samples that pass and test nothing, or lie; None without samples."""
+        return average([float(any(cheats(attempt) for attempt in sample)) for sample in self.samples])
+
+    @property
     def kept(self) -> list[Attempt]:
         """Each unit's best."""
         return [self.attempts[number] for number in self.best]
@@ -113,8 +118,7 @@ class Outcome(BaseModel):
     @property
     def worthless(self) -> bool:
         """Whether what a unit was left with cheats, or is no test file at all."""
-        codes = {reason.partition(":")[0] for a in self.kept if a.run.passed for reason in a.reasons}
-        return not self.kept or any(a.run.verdict == "no_tests" for a in self.kept) or bool(codes & CHEATS)
+        return not self.kept or any(a.run.verdict == "no_tests" or cheats(a) for a in self.kept)
 
     @property
     def why(self) -> str:
@@ -127,6 +131,11 @@ class Outcome(BaseModel):
         if worst is None:
             return ""
         return (worst.reasons or ("?",))[0].partition(":")[0] if worst.run.passed else worst.run.verdict
+
+
+def cheats(attempt: Attempt) -> bool:
+    """Whether it passes and tests nothing, or lies."""
+    return attempt.run.passed and any(reason.partition(":")[0] in CHEATS for reason in attempt.reasons)
 
 
 def definitions(code: str) -> dict[str, str]:

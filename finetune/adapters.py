@@ -28,6 +28,16 @@ class Point(Record):
     dev: float | None = None
 
 
+class Acceptance(Record):
+    """How the answers to the prompts held out fared after ``step`` steps: mean reward, shares of ``n`` answers."""
+
+    step: int
+    n: int
+    accepted: float
+    cheats: float
+    reward: float
+
+
 class Adapter(Record):
     """The lineage of one adapter: what it was trained from, on what, how, and what came of it. Kept as ``training.json``.
 
@@ -57,6 +67,7 @@ class Adapter(Record):
     dev_loss_before: float | None
     dev_loss: float | None
     curve: tuple[Point, ...] = ()
+    held_out: tuple[Acceptance, ...] = ()
     created_at: str = Field(default="")
 
 

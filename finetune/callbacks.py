@@ -52,7 +52,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         logs = logs or {}
-        if "eval_loss" in logs:
+        if "eval_score" in logs:
+            figures = {name: logs[f"eval_{name}"] for name in ("accepted", "cheats", "reward")}
+            self.tell({"event": "held_out", "step": state.global_step, **figures})
+        elif "eval_loss" in logs:
             self.tell({"event": "dev", "step": state.global_step, "loss": logs["eval_loss"]})
         elif "loss" in logs:
             now = time.monotonic()
@@ -65,6 +68,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                     "step": state.global_step,
                     "of": state.max_steps,
                     "loss": float(logs["loss"]),
+                    "reward": logs.get("reward"),
                     "tokens_per_second": (total - fewer) / (now - then) if now > then else None,
                     "seconds_left": (now - self._began) / done * (state.max_steps - state.global_step),
                 }

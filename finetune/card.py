@@ -92,6 +92,18 @@ def _plot(adapter: Adapter, file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
+def _judged(adapter: Adapter, before: str, after: str) -> str:
+    if not adapter.held_out:
+        return f"| dev loss, nats a completion token | {before} before, **{after}** after |"
+    first, best = adapter.held_out[0], max(adapter.held_out, key=lambda each: each.accepted + each.reward / 100)
+    share = f"{first.accepted:.1%} before, **{best.accepted:.1%}** at step {best.step}"
+    return (
+        f"| accepted of {best.n} answers to prompts held out | {share} |\n"
+        f"| mean reward of these | {first.reward:.3f} before, {best.reward:.3f} |\n"
+        f"| cheating | {first.cheats:.1%} before, {best.cheats:.1%} |"
+    )
+
+
 def _filters(data: dict[str, Any]) -> list[tuple[str, int, int]]:
     return [(step["filter"], step["before"], step["after"]) for step in data.get("filters", [])]
 
@@ -119,7 +131,7 @@ template, on version {adapter.prompt_version} of TestingCrew's prompt. In this f
 | --- | --- |
 | base | {adapter.base} (sha256 {adapter.base_sha256[:12] or "unknown"}) |
 | started from | {start} |
-| dev loss, nats a completion token | {before} before, **{after}** after |
+{_judged(adapter, before, after)}
 | steps, tokens, seconds | {adapter.steps}, {adapter.tokens}, {adapter.seconds:.0f} (ended: {adapter.ended}) |
 | trainable parameters | {adapter.trainable_parameters:,} |
 | rank, alpha, learning rate | {recipe["lora"]["r"]}, {recipe["lora"]["alpha"]}, {recipe["learning_rate"]} |

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from finetune.recipe import Recipe
+from finetune.recipe import Common, Recipe
 from finetune.runs import Run, has_cuda
 from testing_crew import disk
 from testing_crew.errors import UserMistake
@@ -120,7 +120,7 @@ def must_have_room(run: Run, trainer: Any) -> None:
     disk.must_have_room(run.folder, 3 * trained * 12 + _SPARE_BYTES, "training needs")
 
 
-def precision(recipe: Recipe) -> tuple[bool, bool]:
+def precision(recipe: Common) -> tuple[bool, bool]:
     """Whether the base is loaded in 4 bits, and whether it computes in 16."""
     cuda = has_cuda()
     if recipe.four_bit == "yes" and not cuda:

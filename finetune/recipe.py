@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,28 +29,33 @@ class LoraRecipe(BaseModel):
     targets: tuple[str, ...] = PROJECTIONS
 
 
-class Recipe(BaseModel):
-    """One stage of training. Lengths are tokens; the learning rate is per step of ``accumulation`` batches."""
+class Common(BaseModel):
+    """What all ways of training have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    stage: Stage
-    data: DataRecipe
     lora: LoraRecipe = LoraRecipe()
     learning_rate: float = Field(default=2e-4, gt=0.0)
     warmup: float = Field(default=0.03, ge=0.0, le=1.0, description="share of the steps")
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    gradient_checkpointing: bool = False
+    four_bit: Literal["auto", "yes", "no"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    evaluations: int = Field(default=8, ge=1, description="how often the dev rows are looked at, and a checkpoint kept")
+    patience: int = Field(default=3, ge=1, description="evaluations that are no better before training stops")
+    seed: int = 0
+
+
+class Recipe(Common):
+    """One stage of training. Lengths are tokens; the learning rate is per step of ``accumulation`` batches."""
+
+    stage: Stage
+    data: DataRecipe
     epochs: float = Field(default=1.0, gt=0.0)
     max_steps: int | None = Field(default=None, ge=1)
     micro_tokens: int = Field(default=2048, ge=64, description="tokens of one batch once padded")
     accumulation: int = Field(default=4, ge=1, description="batches of one step")
-    weight_decay: float = Field(default=0.0, ge=0.0)
     packing: bool = False
-    gradient_checkpointing: bool = False
-    four_bit: Literal["auto", "yes", "no"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    evaluations: int = Field(default=8, ge=1, description="how often the dev loss is taken, and a checkpoint kept")
-    patience: int = Field(default=3, ge=1, description="evaluations without a better dev loss before training stops")
-    seed: int = 0
 
 
 def shipped(stage: str) -> Path:
@@ -58,7 +63,15 @@ def shipped(stage: str) -> Path:
     return Path(__file__).parent / "configs" / f"{stage}.toml"
 
 
+Read = TypeVar("Read", bound=Common)
+
+
 def read_recipe(file: Path, overrides: list[str] | None = None) -> Recipe:
+    """A stage's recipe; see `read_as`."""
+    return read_as(Recipe, file, overrides)
+
+
+def read_as(kind: type[Read], file: Path, overrides: list[str] | None = None) -> Read:
     """Read a recipe and lay ``key=value`` overrides over it (dotted keys, values as in TOML, a bare word is a text).
 
     Raises ConfigError for a file that cannot be read, an unknown key, or a value that does not fit.
@@ -79,9 +92,9 @@ def read_recipe(file: Path, overrides: list[str] | None = None) -> Recipe:
                 raise ConfigError(f"--set {pair}: {table} is no table", hint=f"--set {table}=…")
         place[last] = _value(text.strip())
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise _told(file, error) from None
+        raise _told(kind, file, error) from None
 
 
 def _value(text: str) -> Any:
@@ -91,15 +104,15 @@ def _value(text: str) -> Any:
         return text
 
 
-def _told(file: Path, error: ValidationError) -> ConfigError:
+def _told(kind: type[Common], file: Path, error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = [
-            *Recipe.model_fields,
-            *(f"data.{k}" for k in DataRecipe.model_fields),
-            *(f"lora.{k}" for k in LoraRecipe.model_fields),
-        ]
+        known = []
+        for name, each in kind.model_fields.items():
+            known.append(name)
+            if isinstance(each.annotation, type) and issubclass(each.annotation, BaseModel):
+                known += [f"{name}.{key}" for key in each.annotation.model_fields]
         near = difflib.get_close_matches(key, known, 1)
         return ConfigError(
             f"{file}: a recipe has no {key}", hint=f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"

@@ -150,7 +150,7 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
     statements = sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
     made: dict[str, Any] = {
         "verdict": run.verdict,
-        "parses": True,
+        "parses": bool(tree.body),
         "collects": bool(run.cases),
         "imports": run.target_origin is not None,
         "executes": bool(run.coverage.line),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
-from finetune.bases import load_model
+from finetune.bases import Base, load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
+from finetune.recipe import Common
 from finetune.runs import Run, Tell, encode, has_cuda, open_run
 from testing_crew.disk import is_full
 from testing_crew.errors import UserMistake
@@ -22,10 +24,35 @@ from trace_logger.records import utc_now
 __all__ = ["open_run", "train"]
 
 
+def trainable(recipe: Common, base: Base, start: Path | None) -> tuple[Any, bool]:
+    """The base with the adapter to be trained over it, that in ``start`` or a new one; and whether it computes in 16 bits."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    four_bit, sixteen = precision(recipe)
+    model = load_model(
+        base, four_bit=four_bit, dtype="bfloat16" if sixteen and not four_bit and has_cuda() else "float32"
+    )
+    if four_bit:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
+    if start:
+        return open_adapter(model, start, recipe.lora), sixteen
+    lora = recipe.lora
+    shape = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, shape), sixteen
+    except ValueError as error:  # layers of other names
+        raise UserMistake(f"no adapter fits {base.name}: {error}", hint="--set 'lora.targets=[...]'") from None
+
+
 def make_trainer(run: Run, watch: Any) -> Any:
     """TRL's trainer over the run's rows and its model with the adapter; `fix_steps` says how far it is to go."""
     from datasets import Dataset
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import set_seed
     from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
     from trl import SFTConfig
@@ -33,28 +60,8 @@ def make_trainer(run: Run, watch: Any) -> Any:
     from finetune.trainer import StageTrainer
 
     recipe = run.recipe
-    four_bit, sixteen = precision(recipe)
     set_seed(recipe.seed)
-    model = load_model(
-        run.base, four_bit=four_bit, dtype="bfloat16" if sixteen and not four_bit and has_cuda() else "float32"
-    )
-    if four_bit:
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.gradient_checkpointing)
-    if run.start:
-        model = open_adapter(model, run.start, recipe.lora)
-    else:
-        lora = recipe.lora
-        shape = LoraConfig(
-            r=lora.r,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=list(lora.targets),
-            task_type="CAUSAL_LM",
-        )
-        try:
-            model = get_peft_model(model, shape)
-        except ValueError as error:  # layers of other names
-            raise UserMistake(f"no adapter fits {run.base.name}: {error}", hint="--set 'lora.targets=[...]'") from None
+    model, sixteen = trainable(recipe, run.base, run.start)
     sets = {"train": run.data.train, "dev": run.data.dev}
     encoded = {name: [encode(row, run.tokenizer) for row in rows] for name, rows in sets.items()}
     lengths = {name: [len(row["input_ids"]) for row in rows] for name, rows in encoded.items()}
@@ -126,7 +133,11 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
     if run.finished:
         return lineage(run.folder)
     run.folder.mkdir(parents=True, exist_ok=True)
-    with _told(run):
+    lower = f"--set micro_tokens={max(64, run.recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
+    longest = run.recipe.data.max_tokens
+    if longest > run.recipe.micro_tokens // 2:  # a row that is longer than a batch is one by itself
+        lower += f", or --set data.max_tokens={longest // 2}"
+    with told(run.folder, lower):
         kept = run.folder / PLAN
         checkpoint = run.checkpoint
         watch = Watch(tell, run.minutes)
@@ -146,7 +157,7 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if watch.interrupted:
             raise KeyboardInterrupt
-        _save(run, trainer)
+        save(run.folder, trainer)
         if trainer.is_world_process_zero():
             _leave(run, trainer, planned, watch)
         trainer.accelerator.wait_for_everyone()
@@ -155,9 +166,9 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
         return left
 
 
-def _save(run: Run, trainer: Any) -> None:
+def save(folder: Path, trainer: Any) -> None:
     """Put the best adapter into the run's folder. Where the model is divided over the processes, all of them are needed."""
-    temporary = run.folder / ".adapter"
+    temporary = folder / ".adapter"
     if trainer.is_world_process_zero():
         shutil.rmtree(temporary, ignore_errors=True)
     if trainer.is_fsdp_enabled:
@@ -165,8 +176,8 @@ def _save(run: Run, trainer: Any) -> None:
     elif trainer.is_world_process_zero():
         trainer.model.save_pretrained(str(temporary))
     if trainer.is_world_process_zero():
-        shutil.rmtree(run.folder / "adapter", ignore_errors=True)
-        temporary.rename(run.folder / "adapter")
+        shutil.rmtree(folder / "adapter", ignore_errors=True)
+        temporary.rename(folder / "adapter")
 
 
 def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
@@ -199,16 +210,12 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
 
 
 @contextmanager
-def _told(run: Run) -> Iterator[None]:
-    """What goes wrong for want of memory or disk, in a person's words."""
+def told(folder: Path, lower: str) -> Iterator[None]:
+    """What goes wrong for want of memory or disk, in a person's words; ``lower`` is what needs less memory."""
     import torch
     from safetensors import SafetensorError
 
-    full = UserMistake(f"the disk is full: {run.folder}", hint="make room; --resume goes on from the last checkpoint")
-    lower = f"--set micro_tokens={max(64, run.recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
-    longest = run.recipe.data.max_tokens
-    if longest > run.recipe.micro_tokens // 2:  # a row that is longer than a batch is one by itself
-        lower += f", or --set data.max_tokens={longest // 2}"
+    full = UserMistake(f"the disk is full: {folder}", hint="make room; --resume goes on from the last checkpoint")
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:

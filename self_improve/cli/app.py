@@ -116,7 +116,13 @@ def reward(
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="a (how tests are written), b (real repositories) or c (your traces).")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help="a (how tests are written), b (real repositories), c (your traces); dpo-data and dpo (preferences); "
+            "grpo, rloo or ppo (rewards)."
+        ),
+    ],
     base: Annotated[
         str, typer.Option(help="smollm2, embedded, a folder of weights, or ORG/NAME on the hub.")
     ] = "smollm2",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # By name, so that --help imports no benchmark; a test holds the names and words against `benchmarks.suite`.
 NAMES = {
     "self_correction": "60 tasks of our own, or a tasks file: the first file, three rounds of repair, and fresh samples beside.",
+    "first_files": "First files alone, 10 samples each, of our 60 tasks and 60 functions of real packages, or of a tasks file.",
     "humaneval": "HumanEval's solutions as code under test.",
     "mbpp": "MBPP's solutions (test split) as code under test.",
     "real_packages": "Functions and classes of packages from PyPI: the whole agent, as `write` works.",
@@ -191,7 +192,7 @@ def list_(as_json: Json = False) -> None:
                 "seed": run.settings.seed,
                 "n": run.n,
                 "infrastructure_errors": run.infrastructure_errors,
-                "accepted@3": run.scores["accepted@3"].value,
+                f"accepted@{run.settings.rounds}": run.scores[f"accepted@{run.settings.rounds}"].value,
             }
         )
     if as_json:
@@ -203,9 +204,8 @@ def list_(as_json: Json = False) -> None:
     for name, about in NAMES.items():
         console.print(f"{name:16} {about}")
     for row in rows:
-        console.print(
-            f"{Path(row['file']).stem}: {row['model']}, seed {row['seed']}, n = {row['n']}, accepted@3 {row['accepted@3']:.1%}"
-        )
+        accepted = ", ".join(f"{name} {value:.1%}" for name, value in row.items() if name.startswith("accepted@"))
+        console.print(f"{Path(row['file']).stem}: {row['model']}, seed {row['seed']}, n = {row['n']}, {accepted}")
 
 
 @app.command()

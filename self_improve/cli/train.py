@@ -1,8 +1,9 @@
-"""``testing-crew train a|b|c``: the plan first, then the loss, the speed and the time left as it goes."""
+"""``testing-crew train``: the plan first, then the loss, the speed and the time left as it goes."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from finetune.adapters import Adapter
+    from finetune.rl.run import PolicyRun
     from finetune.runs import Run
+
+_PAIRS = "dpo-data"
 
 
 def run_stage(
@@ -28,12 +32,17 @@ def run_stage(
     as_json: bool,
 ) -> int:
     """Do one stage; returns the exit code."""
+    # Idle OpenMP threads spin by default, and take the cores that the runs of an answer need; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from finetune.recipe import STAGES, read_recipe, shipped
+    from finetune.rl.recipe import METHODS
     from self_improve.packages import must_have
     from testing_crew.errors import UserMistake
 
+    if stage == _PAIRS or stage in METHODS:
+        return _policy(stage, base, start, data, config, overrides, minutes, resume, fresh, plan_only, as_json)
     if stage not in STAGES:
-        raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join(STAGES)}")
+        raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join((*STAGES, _PAIRS, *METHODS))}")
     if data:
         overrides = [f"data.sources={json.dumps(data)}", *overrides]
     recipe = read_recipe(config or shipped(stage), overrides)
@@ -55,6 +64,98 @@ def run_stage(
     if main:
         _say(adapter, run, as_json)
     return 0
+
+
+def _policy(
+    stage: str,
+    base: str,
+    start: str | None,
+    data: list[str],
+    config: Path | None,
+    overrides: list[str],
+    minutes: float | None,
+    resume: bool,
+    fresh: bool,
+    plan_only: bool,
+    as_json: bool,
+) -> int:
+    """A stage that learns from rewards, or the preferences that one of them learns from."""
+    from finetune.recipe import read_as, shipped
+    from finetune.rl.recipe import PolicyRecipe
+    from self_improve.packages import must_have
+    from testing_crew.errors import UserMistake
+
+    method = "dpo" if stage == _PAIRS else stage
+    traces = stage == _PAIRS and "traces" in data
+    pairs = next((text.removeprefix("pairs:") for text in data if text.startswith("pairs:")), None)
+    sources = [text for text in data if text != "traces" or not traces]
+    if stage == "dpo" and [text for text in data if not text.startswith("pairs:")]:
+        raise UserMistake(
+            "dpo learns from pairs", hint="--data pairs:FOLDER, which `testing-crew train dpo-data` leaves"
+        )
+    if sources and stage != "dpo":
+        overrides = [f"prompts.sources={json.dumps(sources)}", *overrides]
+    recipe = read_as(PolicyRecipe, config or shipped(method), overrides)
+    if recipe.stage != method:
+        raise UserMistake(f"{config} is a recipe of {recipe.stage}, not of {method}")
+    must_have("training", "torch", "transformers", "peft", "trl")
+    from finetune.rl import run as policy
+
+    hush()
+    with _live(as_json) as tell:
+        if stage == _PAIRS:
+            try:
+                folder, said = policy.make_pairs(recipe, base, start, traces=traces, tell=tell)
+            except KeyboardInterrupt:
+                print("stopped; what is drawn is kept, and the same command goes on", file=sys.stderr)
+                return 130
+        else:
+            made = policy.open_policy_run(
+                recipe, base, start, pairs=pairs, minutes=minutes, resume=resume, fresh=fresh, tell=tell
+            )
+            try:
+                adapter = policy.train_policy(made, tell, plan_only=plan_only)
+            except KeyboardInterrupt:
+                print("stopped; the last checkpoint is kept: the same command with --resume goes on", file=sys.stderr)
+                return 130
+    if stage == _PAIRS:
+        _say_pairs(folder, said, as_json)
+    elif adapter is not None:
+        _say_policy(adapter, made, as_json)
+    return 0
+
+
+def _say_pairs(folder: Path, said: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"folder": str(folder), **said}, indent=2))
+        return
+    print(
+        f"{said['pairs']} pairs of {said['prompts_with_a_pair']} of {said['prompts']} prompts, {said['held_out']} held out"
+    )
+    print(
+        f"  {said['answers']} answers, {said['accepted']:.1%} accepted, {said['cheats']:.1%} cheats; licences {said['licences']}"
+    )
+    print(
+        f"  a chosen file is {said['chosen_longer_by_characters']:+.0f} characters longer than the one it is chosen over"
+    )
+    print(f"  {folder}")
+    print(f"  learn from it: testing-crew train dpo --data pairs:{folder}")
+    print(f"  or from the chosen files alone: testing-crew train a --data rows:{folder / 'chosen.jsonl'}")
+
+
+def _say_policy(adapter: Adapter, run: PolicyRun, as_json: bool) -> None:
+    tag = _served(run, adapter)
+    if as_json:
+        print(json.dumps({"folder": str(run.folder), "tag": tag, **adapter.model_dump()}, indent=2))
+        return
+    first, best = adapter.held_out[0], max(adapter.held_out, key=lambda each: each.accepted + each.reward / 100)
+    print(
+        f"{adapter.name}: {first.accepted:.1%} → {best.accepted:.1%} of {best.n} answers to prompts held out are accepted"
+    )
+    print(f"  mean reward {first.reward:.3f} → {best.reward:.3f}, cheats {first.cheats:.1%} → {best.cheats:.1%}")
+    print(f"  {adapter.steps} steps, {adapter.seconds / 60:.1f} minutes (ended: {adapter.ended})")
+    print(f"  {run.folder}: adapter/, training.json, loss.png, README.md")
+    print(f"  use it: testing-crew use {tag}")
 
 
 def hush() -> None:
@@ -91,7 +192,7 @@ def _say(adapter: Adapter | None, run: Run, as_json: bool) -> None:
     print(f"  use it: testing-crew use {tag}")
 
 
-def _served(run: Run, noted: Adapter) -> str:
+def _served(run: Run | PolicyRun, noted: Adapter) -> str:
     """The tag that serves the adapter: through llama.cpp where its base is served so and the converter is to be had."""
     from export.lora import convert_lora
     from finetune.adapters import tag_of
@@ -127,10 +228,19 @@ def _live(quiet: bool) -> Iterator[Any]:
                 bar.update(task, description="training", completed=0, total=event["steps"])
             elif kind == "step":
                 speed = f", {event['tokens_per_second']:.0f} tokens/s" if event["tokens_per_second"] else ""
-                said = f"loss {event['loss']:.3f}{speed}, {event['seconds_left'] / 60:.0f} min left"
+                worth = f", reward {event['reward']:.3f}" if event.get("reward") is not None else ""
+                said = f"loss {event['loss']:.3f}{worth}{speed}, {event['seconds_left'] / 60:.0f} min left"
                 bar.update(task, completed=event["step"], description=said)
                 if not console.is_terminal and event["step"] % 10 == 0:
                     console.print(f"step {event['step']} of {event['of']}: {said}")
+            elif kind == "policy_plan":
+                console.print(_policy_plan(event))
+                bar.update(task, description="training", completed=0, total=event["steps"])
+            elif kind == "held_out":
+                console.print(
+                    f"step {event['step']}: {event['accepted']:.1%} accepted, reward {event['reward']:.3f}, "
+                    f"cheats {event['cheats']:.1%} of the answers to prompts held out"
+                )
             elif kind == "dev":
                 console.print(f"step {event['step']}: dev loss {event['loss']:.4f}")
             elif kind == "stopping":
@@ -141,6 +251,15 @@ def _live(quiet: bool) -> Iterator[Any]:
                 bar.update(task, description=event["what"], completed=event["done"], total=event["of"] or None)
 
         yield tell
+
+
+def _policy_plan(event: dict[str, Any]) -> str:
+    lines = [
+        f"{event['learns_by']} prompts or pairs to learn by, {event['held_out']} held out; {event['steps']} steps of "
+        f"{event['answers_a_step']} answers, looked at {event['evaluations']} times",
+        f"→ {event['folder']}",
+    ]
+    return "\n".join([*lines, f"going on from {event['resumed']}"] if event["resumed"] else lines)
 
 
 def _plan(event: dict[str, Any]) -> str:

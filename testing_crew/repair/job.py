@@ -90,7 +90,7 @@ class Job:
         """
         going = [loop for loop in self.loops if not loop.done and loop.rounds < iteration]
         later = {loop: loop.asked(iteration) for loop in self.loops if self._is_half_way(loop, iteration, is_last)}
-        for loop, ask, attempt in self._answers([(loop, loop.ask(), 0) for loop in going], iteration):
+        for loop, ask, attempt in self.answers([(loop, loop.ask(), 0) for loop in going], iteration):
             if attempt is None or not self._pays(attempt, is_last):
                 yield loop, attempt
             else:
@@ -98,7 +98,7 @@ class Job:
         made = {loop: {a.candidate for a in loop.attempts if a.iteration == iteration} for loop in later}
         more = [(loop, n) for loop in later for n in range(1, self.candidates) if n not in made[loop]]
         waiting = list(later)
-        for loop, _, _ in self._answers([(loop, sampled(later[loop], n), n) for loop, n in more], iteration):
+        for loop, _, _ in self.answers([(loop, sampled(later[loop], n), n) for loop, n in more], iteration):
             while waiting and waiting[0] is not loop:
                 yield waiting[0], waiting.pop(0).latest
         for loop in waiting:
@@ -119,7 +119,7 @@ class Job:
         begun = not loop.done and loop.rounds == iteration and not loop.was_accepted_in(iteration)
         return begun and len(made) < self.candidates and self._pays(made[0], is_last)
 
-    def _answers(
+    def answers(
         self, asks: list[tuple[RepairLoop, Ask, int]], iteration: int
     ) -> Iterator[tuple[RepairLoop, Ask, Attempt | None]]:
         """Ask, take and record, in the order of ``asks``; a prompt that is too long is asked again with less of the code.

@@ -1,0 +1,233 @@
+"""Preferences: several answers to a prompt, each run, and of two that differ in worth, the better one and the worse one."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune.reward import Grader, Reward
+from finetune.rl.asked import Asked
+from testing_crew import prompt
+from testing_crew.backends.base import Backend, Sampling
+from testing_crew.backends.many import complete_many
+from testing_crew.errors import PromptTooLong, TestingCrewError, UserMistake
+from testing_crew.project.code import parts
+from trace_logger.curation.fingerprints import code_hash
+from trace_logger.journal import Journal
+from trace_logger.pairs import judged_pairs
+from trace_logger.records import Record
+from trace_logger.store import TraceStore
+
+PAIRS, HELD_OUT, CHOSEN, MANIFEST = "pairs.jsonl", "held_out.jsonl", "chosen.jsonl", "manifest.json"
+
+
+class PairRecipe(BaseModel):
+    """How answers are drawn and paired.
+
+    A pair's rewards differ by ``margin`` at least; one text is at most ``longer`` times as long as the other, and in the ``most``
+    pairs of a prompt none stands twice or is ``alike`` another (difflib's ratio). ``answers`` are drawn at ``temperature``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answers: int = Field(default=8, ge=2, le=64)
+    temperature: float = Field(default=0.9, gt=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    margin: float = Field(default=0.2, gt=0, le=1)
+    longer: float = Field(default=2.0, ge=1)
+    most: int = Field(default=2, ge=1)
+    alike: float = Field(default=0.95, gt=0, le=1)
+
+
+class Pair(Record):
+    """A prompt, the test file that is worth more, and the one that is worth less. A pair of a trace has no rewards."""
+
+    id: str
+    source: str
+    group: str
+    licence: str = ""
+    prompt: str
+    chosen: str
+    rejected: str
+    chosen_reward: float | None = None
+    rejected_reward: float | None = None
+
+
+class Drawn(Record):
+    """The answers to one prompt, with their rewards: the texts that were run, in the order in which they were drawn."""
+
+    texts: tuple[str, ...]
+    rewards: tuple[Reward, ...]
+
+
+def draw(
+    asked: Sequence[Asked],
+    backend: Backend,
+    recipe: PairRecipe,
+    longest: int,
+    seed: int,
+    grader: Grader,
+    kept: Path,
+    tell: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Drawn]:
+    """Have each prompt answered and the answers graded; what an earlier call did, of which ``kept`` tells, is not done again.
+
+    Raises GenerationFailed where the model stops answering, SandboxError where nothing can be run: what was done stands.
+    """
+    done = Journal(kept, Drawn)
+    for number, each in enumerate(asked):
+        if each.id not in done:
+            asks = [
+                (each.prompt, _sampling(recipe, longest, seed + number * recipe.answers + n))
+                for n in range(recipe.answers)
+            ]
+            texts: list[str] = []
+            for answer in complete_many(backend, asks):
+                if isinstance(answer, PromptTooLong):
+                    break
+                if isinstance(answer, TestingCrewError):
+                    raise answer
+                texts.append(each.tests(answer.text) or answer.text)
+            done.add(
+                each.id, Drawn(texts=tuple(texts), rewards=tuple(grader.grade([each.plan(text) for text in texts])))
+            )
+        if tell is not None:
+            tell("answers drawn and run", number + 1, len(asked))
+    return {each.id: done[each.id] for each in asked}
+
+
+def _sampling(recipe: PairRecipe, longest: int, seed: int) -> Sampling:
+    return Sampling(temperature=recipe.temperature, top_p=recipe.top_p, seed=seed, max_tokens=longest)
+
+
+def pairs_of(asked: Asked, drawn: Drawn, recipe: PairRecipe) -> list[Pair]:
+    """The pairs that one prompt's answers give: the best accepted ones, each over one of like length that is worth clearly less.
+
+    Of those that are worth less, each kind of failure comes once before any comes twice.
+    """
+    known = dict(zip(drawn.texts, drawn.rewards, strict=True))
+    good = sorted((t for t, r in known.items() if r.accepted), key=lambda t: (-known[t].value, len(t)))
+    found: list[Pair] = []
+    used: list[str] = []
+    kinds: Counter[str] = Counter()
+    for chosen in good:
+        if len(found) == recipe.most:
+            break
+        if any(_alike(chosen, other, recipe.alike) for other in used):
+            continue
+        worse = [
+            text
+            for text, reward in known.items()
+            if text.strip()
+            and known[chosen].value - reward.value >= recipe.margin
+            and max(len(text), len(chosen)) <= recipe.longer * min(len(text), len(chosen))
+            and not any(_alike(text, other, recipe.alike) for other in used)
+        ]
+        if not worse:
+            continue
+        rejected = min(worse, key=lambda text: (kinds[_kind(known[text])], abs(len(text) - len(chosen))))
+        kinds[_kind(known[rejected])] += 1
+        used += [chosen, rejected]
+        found.append(
+            Pair(
+                id=f"{asked.id}#{len(found)}",
+                source=asked.source,
+                group=asked.group,
+                licence=asked.licence,
+                prompt=asked.prompt,
+                chosen=chosen,
+                rejected=rejected,
+                chosen_reward=known[chosen].value,
+                rejected_reward=known[rejected].value,
+            )
+        )
+    return found
+
+
+def _alike(text: str, other: str, ratio: float) -> bool:
+    return text == other or (ratio < 1 and difflib.SequenceMatcher(None, text, other, autojunk=False).ratio() > ratio)
+
+
+def _kind(reward: Reward) -> str:
+    return reward.refused[0] if reward.refused else reward.verdict
+
+
+def pairs_of_traces(place: Path, version: int) -> Iterator[Pair]:
+    """What the agent mended: the accepted file over the one that had failed. Raises UserMistake where there is no store."""
+    if not place.is_file():
+        raise UserMistake(f"traces: there is no {place}", hint="`testing-crew write PATH` makes traces")
+    with TraceStore.open(place) as store:
+        for each in store.list_traces(limit=None):
+            trace = store.get_trace(each.id)
+            for number, (pair, suspect) in enumerate(judged_pairs(trace)):
+                if not suspect and pair.failed_test.strip() and parts(pair.code)[0]:
+                    yield Pair(
+                        id=f"traces/{trace.id}/{pair.unit}/{number}",
+                        source="traces",
+                        group=code_hash(pair.code),
+                        prompt=prompt.generate(pair.code, version),
+                        chosen=pair.fixed_test,
+                        rejected=pair.failed_test,
+                    )
+
+
+def figures(pairs: Sequence[Pair], drawn: Sequence[Drawn]) -> dict[str, Any]:
+    """What a data set of preferences is like, for its manifest."""
+    rewards = [reward for each in drawn for reward in each.rewards]
+    longer = [len(pair.chosen) - len(pair.rejected) for pair in pairs]
+    return {
+        "pairs": len(pairs),
+        "prompts_with_a_pair": len({pair.prompt for pair in pairs}),
+        "answers": len(rewards),
+        "accepted": round(sum(r.accepted for r in rewards) / max(1, len(rewards)), 4),
+        "cheats": round(sum(r.cheats for r in rewards) / max(1, len(rewards)), 4),
+        "mean_reward": round(statistics.fmean(r.value for r in rewards), 4) if rewards else None,
+        "chosen_longer_by_characters": round(statistics.fmean(longer), 1) if longer else None,
+        "sources": dict(Counter(pair.source for pair in pairs)),
+        "licences": dict(Counter(pair.licence or "unknown" for pair in pairs)),
+    }
+
+
+def write_pairs(folder: Path, pairs: Sequence[Pair], held_out: Sequence[Asked], manifest: dict[str, Any]) -> None:
+    """Write the data set into ``folder``: the manifest last, which says that all is there."""
+    rows = [
+        {"id": p.id, "source": p.source, "kind": "generate", "group": p.group, "prompt": p.prompt, "completion": p.chosen,
+         "licence": p.licence}
+        for p in pairs
+    ]  # fmt: skip
+    for name, lines in (
+        (PAIRS, [pair.model_dump_json() for pair in pairs]),
+        (HELD_OUT, [each.model_dump_json() for each in held_out]),
+        (CHOSEN, [json.dumps(row, ensure_ascii=False) for row in rows]),
+    ):
+        (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    digest = hashlib.sha256((folder / PAIRS).read_bytes()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "sha256": digest}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_pairs(folder: Path) -> tuple[list[Pair], list[Asked], dict[str, Any]]:
+    """The pairs, the prompts held out, and the manifest. Raises UserMistake where there is no whole data set of this form."""
+    try:
+        pairs = [Pair.model_validate_json(line) for line in _lines(folder / PAIRS)]
+        held = [Asked.model_validate_json(line) for line in _lines(folder / HELD_OUT)]
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        first = str(error).partition("\n")[0]
+        raise UserMistake(
+            f"{folder} holds no pairs: {first}", hint="testing-crew train dpo-data --data code:src makes them"
+        ) from None
+    if not pairs or not held:
+        raise UserMistake(f"{folder} holds no pair" if not pairs else f"{folder} holds no prompt to judge by")
+    return pairs, held, manifest
+
+
+def _lines(file: Path) -> list[str]:
+    return [line for line in file.read_text(encoding="utf-8").split("\n") if line]

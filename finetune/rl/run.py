@@ -1,0 +1,311 @@
+"""A stage that learns from rewards, from its recipe to the adapter it leaves; its trainer is in `dpo`, `online` or `ppo`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from finetune.adapters import NOTE, Acceptance, Adapter, adapters, lineage, must_fit, noted, weights_of, write_note
+from finetune.bases import Base, find_base, load_tokenizer
+from finetune.reward import Grader
+from finetune.rl.asked import Asked, prompts_of
+from finetune.rl.held_out import HeldOut
+from finetune.rl.preferences import Pair, draw, figures, pairs_of, pairs_of_traces, read_pairs, write_pairs
+from finetune.rl.recipe import PolicyRecipe
+from finetune.runs import Tell, last_checkpoint
+from finetune.train import save, told
+from testing_crew.backends import open_backend, trained
+from testing_crew.backends.base import ModelConfig
+from testing_crew.errors import UserMistake
+from testing_crew.prompt import PROMPT_VERSION
+from testing_crew.runner.plan import Limits
+from testing_crew.runner.run import Runner
+from trace_logger.records import utc_now
+from trace_logger.workspace import workspace
+
+LIMITS = Limits(wall_seconds=10, cpu_seconds=10)  # of one run of an answer
+REWARDS, SAID = "rewards.jsonl", "held_out.json"
+
+
+@dataclass(frozen=True)
+class PolicyRun:
+    """A stage that is ready: ``pairs`` for DPO, else ``asked``; ``held_out`` is what it is judged by."""
+
+    recipe: PolicyRecipe
+    base: Base
+    start: Path | None
+    tokenizer: Any
+    folder: Path
+    asked: tuple[Asked, ...]
+    pairs: tuple[Pair, ...]
+    held_out: tuple[Asked, ...]
+    manifest: dict[str, Any]
+    minutes: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end before."""
+        return (self.folder / NOTE).is_file()
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The last whole checkpoint of this run."""
+        return last_checkpoint(self.folder / "checkpoints")
+
+
+class PolicyPlan(BaseModel):
+    """What a stage is going to do: counts of prompts or pairs, of those held out, and of steps."""
+
+    learns_by: int
+    held_out: int
+    answers_a_step: int
+    steps: int
+    evaluations: int
+
+
+def pairs_folder(named: str | None) -> Path:
+    """The folder of preferences that ``named`` names, else the workspace's newest. Raises UserMistake where there is none."""
+    if named:
+        place = Path(named).expanduser()
+        return place if place.exists() else workspace() / "datasets" / named
+    found = sorted(workspace().glob("datasets/pairs-*/manifest.json"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise UserMistake(
+            "there are no preferences to learn from", hint="testing-crew train dpo-data --data code:src makes them"
+        )
+    return found[-1].parent
+
+
+def open_policy_run(
+    recipe: PolicyRecipe,
+    base_name: str,
+    start: str | None = None,
+    *,
+    pairs: str | None = None,
+    minutes: float | None = None,
+    resume: bool = False,
+    fresh: bool = False,
+    tell: Tell | None = None,
+) -> PolicyRun:
+    """Find the base, the adapter to go on from (None: the base itself) and what is learned from.
+
+    Raises UserMistake for whatever of it is missing, and for an unfinished run of the same inputs unless ``resume`` (go on) or
+    ``fresh`` (begin anew) says what is to become of it.
+    """
+    base, tokenizer, begin = opened(base_name, start)
+    asked: list[Asked] = []
+    chosen: list[Pair] = []
+    if recipe.stage == "dpo":
+        chosen, held_out, manifest = read_pairs(pairs_folder(pairs))
+        held_out = held_out[: recipe.prompts.dev_rows]
+    else:
+        recipe = with_version(recipe, base, begin)
+        asked, held_out, manifest = prompts_of(recipe.prompts, tokenizer, reading(tell))
+    content = [each.id + each.prompt for some in (asked, chosen, held_out) for each in some]
+    inputs = [
+        recipe.model_dump(),
+        base.sha256 or base.source,
+        noted(begin) if begin else None,
+        manifest.get("sha256"),
+        content,
+    ]
+    mark = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    folder = adapters() / f"{Path(base.name).name}-{recipe.stage}-{mark}"
+    run = PolicyRun(
+        recipe, base, begin, tokenizer, folder, tuple(asked), tuple(chosen), tuple(held_out), manifest, minutes
+    )
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif run.finished and not resume:
+        raise UserMistake(f"this very run is finished: {folder}", hint="--fresh trains it anew")
+    elif run.checkpoint and not resume and not run.finished:
+        raise UserMistake(
+            f"an unfinished run of the same inputs is there: {run.checkpoint}",
+            hint="--resume goes on, --fresh begins anew",
+        )
+    return run
+
+
+def opened(base_name: str, start: str | None) -> tuple[Base, Any, Path | None]:
+    """The base, its tokenizer, and the adapter's folder. Raises UserMistake for what is missing or does not fit."""
+    base = find_base(base_name)
+    begin = weights_of(Path(start).expanduser()) if start and start != "none" else None
+    if begin is not None:
+        must_fit(begin, base)
+    return base, load_tokenizer(base), begin
+
+
+def with_version(recipe: PolicyRecipe, base: Base, start: Path | None) -> PolicyRecipe:
+    """The recipe with the prompt of what is trained on, where it does not ask for another."""
+    if recipe.prompts.prompt_version is not None:
+        return recipe
+    notes = trained.of_adapter(start) if start else trained.notes_of(Path(base.source)) if base.is_folder else {}
+    version = trained.prompt_version(notes, start or base.name)
+    return recipe.model_copy(update={"prompts": recipe.prompts.model_copy(update={"prompt_version": version})})
+
+
+def make_pairs(
+    recipe: PolicyRecipe,
+    base_name: str,
+    start: str | None = None,
+    *,
+    traces: bool = False,
+    tell: Tell | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Have the base, with the adapter ``start`` over it, answer the recipe's prompts several times, and pair what it wrote.
+
+    ``traces`` adds the workspace's own: the mended file over the failed one. Returns the folder and its manifest. Stopped or
+    killed, the same call goes on. Raises as `prompts_of` and `draw` do, and UserMistake where no pair comes of it.
+    """
+    base, tokenizer, begin = opened(base_name, start)
+    recipe = with_version(recipe, base, begin)
+    asked, held_out, manifest = prompts_of(recipe.prompts, tokenizer, reading(tell))
+    tag = _tag(base, begin)
+    backend = open_backend(tag, ModelConfig())
+    try:
+        depends = [
+            recipe.prompts.model_dump(),
+            recipe.pairs.model_dump(),
+            backend.revision,
+            traces,
+            [each.prompt for each in asked],
+        ]
+        mark = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:12]
+        folder = workspace() / "datasets" / f"pairs-{mark}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with Grader(Runner(LIMITS), folder / REWARDS, mutants=recipe.mutants) as grader:
+            longest = recipe.prompts.longest_answer
+            drawn = draw(
+                asked, backend, recipe.pairs, longest, recipe.seed, grader, folder / "drawn.jsonl", reading(tell)
+            )
+    finally:
+        backend.close()
+    pairs = [pair for each in asked for pair in pairs_of(each, drawn[each.id], recipe.pairs)]
+    if traces:
+        pairs += pairs_of_traces(workspace() / "traces.db", recipe.prompts.prompt_version or PROMPT_VERSION)
+    if not pairs:
+        raise UserMistake(
+            f"of {len(asked)} prompts none has an accepted answer beside one that is worth clearly less",
+            hint="more answers (--set pairs.answers=16), more prompts (--data), or a base that knows a little more",
+        )
+    said = {**manifest, "model": tag, "revision": backend.revision, "pairs_recipe": recipe.pairs.model_dump()}
+    said |= {"prompts_recipe": recipe.prompts.model_dump(), **figures(pairs, list(drawn.values()))}
+    write_pairs(folder, pairs, held_out, said)
+    return folder, said
+
+
+def _tag(base: Base, start: Path | None) -> str:
+    """The model tag of what is to answer: through llama.cpp, many answers at once, where it is served so."""
+    if start is None:
+        return base.serves or f"hf:{base.source}"
+    if base.serves and (start / trained.FILE).is_file():
+        return f"{base.serves}@{start / trained.FILE}"
+    return f"hf:{base.source}@{start}"
+
+
+def reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:
+    """How it is told that sources are read."""
+    return (lambda what, done, of: tell({"event": "data", "what": what, "done": done, "of": of})) if tell else None
+
+
+def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = False) -> Adapter | None:
+    """Train ``run`` to its end, from its last checkpoint where there is one. With ``plan_only`` nothing is trained.
+
+    Raises UserMistake for what the person can mend (memory, disk), LossIsNotANumber, SandboxError where no answer can be run,
+    KeyboardInterrupt when it was stopped (the checkpoint is kept).
+    """
+    from transformers import set_seed
+
+    from finetune.callbacks import Watch
+    from finetune.rl import dpo, online, ppo
+
+    tell = tell or (lambda event: None)
+    if run.finished:
+        return lineage(run.folder)
+    recipe = run.recipe
+    run.folder.mkdir(parents=True, exist_ok=True)
+    planned = PolicyPlan(
+        learns_by=len(run.pairs) or len(run.asked),
+        held_out=len(run.held_out),
+        answers_a_step=recipe.batch * (2 if recipe.stage == "dpo" else recipe.group),
+        steps=recipe.steps,
+        evaluations=recipe.evaluations,
+    )
+    checkpoint = run.checkpoint
+    tell({"event": "policy_plan", **planned.model_dump(), "folder": str(run.folder), "resumed": str(checkpoint or "")})
+    if plan_only:
+        return None
+    make = {"dpo": dpo.make_trainer, "ppo": ppo.make_trainer}.get(recipe.stage, online.make_trainer)
+    with (
+        told(run.folder, f"--set micro_batch={max(1, recipe.micro_batch // 2)}"),
+        Grader(Runner(LIMITS), run.folder / REWARDS, mutants=recipe.mutants) as grader,
+    ):
+        judge = HeldOut(
+            run.held_out,
+            run.tokenizer,
+            grader,
+            answers=recipe.dev_answers,
+            longest=recipe.prompts.longest_answer,
+            seed=recipe.seed,
+        )
+        watch = Watch(tell, run.minutes)
+        trainer = make(run, judge, grader, watch)
+        if checkpoint:
+            judge.found = _read(checkpoint)
+        set_seed(recipe.seed)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if watch.interrupted:
+            raise KeyboardInterrupt
+        save(run.folder, trainer)
+        return _leave(run, trainer, judge, watch)
+
+
+def keep(judge: HeldOut, checkpoint: Path) -> None:
+    """Put what was found of the prompts held out beside a checkpoint."""
+    (checkpoint / SAID).write_text(json.dumps([each.model_dump() for each in judge.found]))
+
+
+def _read(checkpoint: Path) -> list[Acceptance]:
+    try:
+        return [Acceptance.model_validate(each) for each in json.loads((checkpoint / SAID).read_text())]
+    except (OSError, ValueError):
+        return []
+
+
+def _leave(run: PolicyRun, trainer: Any, judge: HeldOut, watch: Any) -> Adapter:
+    """Put the lineage, the plot and the card beside the adapter; the checkpoints go."""
+    from finetune import card
+
+    folder, recipe = run.folder / "adapter", run.recipe
+    sources = list(run.manifest.get("prompts_recipe", recipe.prompts.model_dump()).get("sources", ()))
+    adapter = Adapter(
+        name=run.folder.name,
+        stage=recipe.stage,
+        base=run.base.name,
+        base_sha256=run.base.sha256,
+        started_from=str(run.start) if run.start else None,
+        started_from_sha256=noted(run.start) if run.start else None,
+        prompt_version=int(run.manifest["prompt_version"]),
+        sha256=noted(folder),
+        data=run.manifest,
+        recipe={**recipe.model_dump(mode="json"), "data": {"sources": sources, "replay": []}},
+        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        steps=trainer.state.global_step,
+        **card.spent(trainer.state.log_history),
+        ended=watch.ended or ("early" if trainer.state.global_step < recipe.steps else "finished"),
+        **{**card.curve_of(trainer.state.log_history), "dev_loss_before": None, "dev_loss": None},
+        held_out=tuple(judge.found),
+        **card.circumstances(),
+        created_at=utc_now(),
+    )
+    card.leave(adapter, run.folder)
+    write_note(adapter, run.folder)
+    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+    return adapter
