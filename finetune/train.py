@@ -15,7 +15,7 @@ from typing import Any
 from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
 from finetune.bases import Base, load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
-from finetune.recipe import Common
+from finetune.recipe import Common, Recipe
 from finetune.runs import Run, Tell, encode, has_cuda, open_run
 from testing_crew.disk import is_full
 from testing_crew.errors import UserMistake
@@ -133,11 +133,7 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
     if run.finished:
         return lineage(run.folder)
     run.folder.mkdir(parents=True, exist_ok=True)
-    lower = f"--set micro_tokens={max(64, run.recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
-    longest = run.recipe.data.max_tokens
-    if longest > run.recipe.micro_tokens // 2:  # a row that is longer than a batch is one by itself
-        lower += f", or --set data.max_tokens={longest // 2}"
-    with told(run.folder, lower):
+    with told(run.folder, less_memory(run.recipe)):
         kept = run.folder / PLAN
         checkpoint = run.checkpoint
         watch = Watch(tell, run.minutes)
@@ -207,6 +203,15 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
     card.leave(adapter, run.folder)
     write_note(adapter, run.folder)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+
+
+def less_memory(recipe: Recipe) -> str:
+    """What of the recipe may be lowered where memory is short."""
+    lower = f"--set micro_tokens={max(64, recipe.micro_tokens // 2)}, or --set gradient_checkpointing=true"
+    longest = recipe.data.max_tokens
+    if longest > recipe.micro_tokens // 2:  # a row that is longer than a batch is one by itself
+        lower += f", or --set data.max_tokens={longest // 2}"
+    return lower
 
 
 @contextmanager

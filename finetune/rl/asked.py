@@ -6,8 +6,10 @@ classes, for which nobody has written a test yet.
 
 from __future__ import annotations
 
+import itertools
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from trace_logger.records import CodeUnderTest, Record
 from trace_logger.workspace import workspace
 
 CODE = "code"
+_OF_A_FILE = 8  # functions and classes: a large module would crowd out the others
 
 
 class PromptRecipe(BaseModel):
@@ -91,8 +94,12 @@ def prompts_of(
         dev += _unlike(map(_of_row, filter(_asks, rows.dev)))
         manifest["rows"] = rows.manifest
     if own:
-        found = [asked for text in own for asked in _of_code(Spec.parse(text), _version(recipe))]
-        found = _clear(found, recipe, tokenizer)
+        fits = _fitting(recipe, tokenizer)
+        enough = math.inf if recipe.rows is None else 2 * (recipe.rows + recipe.dev_rows / recipe.dev_share)
+        found: list[Asked] = []
+        for text in own:
+            some = filter(fits, _of_code(Spec.parse(text), _version(recipe), recipe.seed))
+            found += some if enough is math.inf else itertools.islice(some, int(enough))
         by_id = {asked.id: asked for asked in found}
         sides = filters.divided([_as_row(asked) for asked in found], recipe.dev_share, None, recipe.seed)
         for side, rows_of_side in zip((train, dev), sides, strict=True):
@@ -147,21 +154,19 @@ def _of_row(row: Row) -> Asked:
     )
 
 
-def _of_code(spec: Spec, version: int) -> Iterator[Asked]:
-    """The functions and classes of a file, or of all files below a folder but its tests."""
+def _of_code(spec: Spec, version: int, seed: int) -> Iterator[Asked]:
+    """The functions and classes of a file, or of the files below a folder but its tests, in an order of the seed's."""
     place = Path(spec.where).expanduser()
     if not spec.where or not place.exists():
         raise UserMistake(f"code: there is no {spec.where or 'path'}", hint="code:src, or code:src/prices.py")
-    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    files = [place] if place.is_file() else [f for f in place.rglob("*.py") if not _is_test(f.relative_to(place))]
     count = 0
-    for file in files:
-        if place.is_dir() and (file.name.startswith(("test", "conftest", "setup")) or "test" in file.parent.name):
-            continue
+    for file in sorted(files, key=lambda file: drawn(str(file.relative_to(place.parent)), seed)):
         try:
             units = file_target(file, interpreter_for(None, file)).units
         except UserMistake:  # it does not parse, or holds nothing to write tests for
             continue
-        for unit in units:
+        for unit in sorted(units, key=lambda unit: drawn(f"{file}::{unit.unit}", seed))[:_OF_A_FILE]:
             count += 1
             yield Asked(
                 id=f"code/{file}::{unit.unit}",
@@ -175,16 +180,15 @@ def _of_code(spec: Spec, version: int) -> Iterator[Asked]:
         raise UserMistake(f"code: {place} holds no function or class that tests could be written for")
 
 
-def _clear(found: list[Asked], recipe: PromptRecipe, tokenizer: Any) -> list[Asked]:
-    """Those that fit, and are not like what is scored."""
+def _is_test(file: Path) -> bool:
+    return file.name.startswith(("test", "conftest", "setup")) or any("test" in part for part in file.parts[:-1])
+
+
+def _fitting(recipe: PromptRecipe, tokenizer: Any) -> Callable[[Asked], bool]:
+    """Whether a prompt fits, and is not like what is scored."""
     marks = Fingerprints.load(recipe.fingerprints) if recipe.fingerprints else None
     measure = Lengths(tokenizer, recipe.longest_prompt)
-    lengths = measure.many([(asked.prompt, "") for asked in found])
-    return [
-        asked
-        for asked, length in zip(found, lengths, strict=True)
-        if length <= recipe.longest_prompt and not (marks and marks.resembles(parts(asked.code.shown)[2]))
-    ]
+    return lambda asked: measure.fits(asked.prompt, "") and not (marks and marks.resembles(parts(asked.code.shown)[2]))
 
 
 def _as_row(asked: Asked) -> Row:

@@ -308,4 +308,6 @@ def _leave(run: PolicyRun, trainer: Any, judge: HeldOut, watch: Any) -> Adapter:
     card.leave(adapter, run.folder)
     write_note(adapter, run.folder)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
-    return adapter
+    left = lineage(run.folder)
+    assert left is not None
+    return left

@@ -20,7 +20,7 @@ from finetune.bases import find_base
 from finetune.plan import Plan, all_steps
 from finetune.recipe import read_recipe, shipped
 from finetune.runs import encode, open_run
-from finetune.train import _told, make_trainer, train
+from finetune.train import less_memory, make_trainer, told, train
 from self_improve.cli.app import main
 from testing_crew.errors import BackendUnavailable, ConfigError, UserMistake
 
@@ -383,9 +383,9 @@ def test_a_stage_goes_on_with_the_shape_of_the_one_before(trained, rows_file):
 )
 def test_what_the_libraries_raise_for_want_of_room_is_told_with_what_mends_it(rows_file, home, error, what):
     run = open_run(recipe(rows_file), "embedded")
-    with pytest.raises(UserMistake, match=what) as told, _told(run):
+    with pytest.raises(UserMistake, match=what) as said, told(run.folder, less_memory(run.recipe)):
         raise error
-    mend = told.value.hint
+    mend = said.value.hint
     assert "--resume" in mend if what == "the disk is full" else "data.max_tokens" in mend and "micro_tokens" in mend
 
 
