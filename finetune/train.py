@@ -170,7 +170,7 @@ def save(folder: Path, trainer: Any) -> None:
     if trainer.is_fsdp_enabled:
         trainer.save_model(str(temporary))
     elif trainer.is_world_process_zero():
-        trainer.model.save_pretrained(str(temporary))
+        trainer.model.save_pretrained(str(temporary), selected_adapters=["default"])
     if trainer.is_world_process_zero():
         shutil.rmtree(folder / "adapter", ignore_errors=True)
         temporary.rename(folder / "adapter")

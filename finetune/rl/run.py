@@ -256,6 +256,7 @@ def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = 
             seed=recipe.seed,
         )
         watch = Watch(tell, run.minutes)
+        set_seed(recipe.seed)  # a new adapter is drawn
         trainer = make(run, judge, grader, watch)
         if checkpoint:
             judge.found = _read(checkpoint)

@@ -127,10 +127,17 @@ def test_answers_that_are_all_worth_the_same_move_nothing_and_break_nothing(meth
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
-@pytest.mark.parametrize("method", ["dpo", "ppo"])
-def test_a_loss_that_is_no_number_ends_it_before_it_reaches_the_weights(method, opened):
+def test_a_loss_that_is_no_number_ends_it_before_it_reaches_the_weights(opened):
     with pytest.raises(LossIsNotANumber, match="learning_rate"):
-        train_policy(opened(method, "learning_rate=1e30", "warmup=0.0", "evaluations=1", "steps=6"))
+        train_policy(opened("dpo", "learning_rate=1e30", "warmup=0.0", "evaluations=1", "steps=6"))
+    run = opened("ppo", "evaluations=1")
+    with Grader(Runner(), mutants=2) as grader:
+        judge = HeldOut(run.held_out, run.tokenizer, grader, answers=1, longest=16, seed=0)
+        trainer = trainer_of(run, judge, lambda asked, texts: [math.nan for _ in texts])
+        before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+        with pytest.raises(LossIsNotANumber):
+            trainer.train()
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
 
 
 def test_an_empty_answer_is_worth_nothing(opened):
@@ -141,8 +148,6 @@ def test_an_empty_answer_is_worth_nothing(opened):
 
 
 def test_what_is_missing_is_told(recipe, home, tmp_path):
-    with pytest.raises(UserMistake, match=r"no prompt is left|no row"):
-        open_policy_run(recipe("grpo", "prompts.longest_prompt=64", "prompts.longest_answer=16"), "embedded")
     with pytest.raises(UserMistake, match="holds no pairs"):
         open_policy_run(recipe("dpo"), "embedded", pairs=str(tmp_path))
     with pytest.raises(UserMistake, match="there is no adapter"):
@@ -194,15 +199,16 @@ def test_ppo_comes_to_the_known_optimum(opened):
         update={
             "prompts": run.recipe.prompts.model_copy(update={"longest_answer": 1}),
             "beta": beta,
-            "steps": 120,
+            "steps": 60,
             "evaluations": 1,
             "batch": 1,
             "group": 64,
             "micro_batch": 64,
-            "learning_rate": 3e-3,
+            "learning_rate": 5e-3,
         }
     )
-    run = type(run)(**{**run.__dict__, "recipe": recipe, "asked": run.asked[:1]})
+    asked = run.asked[0].model_copy(update={"prompt": "def f"})  # after which the model is sure of nothing
+    run = type(run)(**{**run.__dict__, "recipe": recipe, "asked": (asked,)})
     ids = torch.tensor([run.tokenizer(run.asked[0].prompt)["input_ids"]])
 
     def good(text):
