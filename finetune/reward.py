@@ -19,8 +19,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ from testing_crew.gate.gate import Gate
 from testing_crew.gate.text import read
 from testing_crew.mutation.operators import disabled
 from testing_crew.project.syntax import UNREADABLE
-from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.plan import Plan, Variation, plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.journal import Journal
-from trace_logger.records import Record
+from trace_logger.records import CodeUnderTest, Record
 
 STEP, PASSES, HONEST, COVERS, KILLS, TOO_LONG = 0.05, 0.15, 0.5, 0.2, 0.3, 0.1
 MUTANTS = 10  # of a target that are tried, the same for all files that are for it
@@ -83,6 +84,33 @@ class Reward(Record):
         return bool(self.refused)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A test file for ``code``; ``files`` lie beside it, None where the code stands in its own project."""
+
+    code: CodeUnderTest
+    tests: str
+    files: Mapping[str, str] | None = None
+
+    def plan(self) -> Plan:
+        """How it is run."""
+        return plan_text(self.code, self.tests, self.files)
+
+    def key(self, mutants: int) -> str:
+        """What its reward depends on, as one name."""
+        code = self.code
+        depends = [
+            code.source,
+            code.module,
+            code.unit,
+            code.root,
+            self.tests,
+            mutants,
+            sorted((self.files or {}).items()),
+        ]
+        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+
+
 class Grader:
     """Gives rewards, several files at once; the same file for the same code is run once.
 
@@ -101,40 +129,42 @@ class Grader:
     def __exit__(self, *_: object) -> None:
         self.runner.close()
 
-    def grade(self, plans: Sequence[Plan], tell: Callable[[int, int], None] | None = None) -> list[Reward]:
-        """The rewards of ``plans``, in their order. Raises SandboxError where nothing can be run, even at the third try."""
-        keys = [key_of(plan, self.mutants) for plan in plans]
-        todo = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in self._known}
+    def grade(self, samples: Sequence[Sample], tell: Callable[[int, int], None] | None = None) -> list[Reward]:
+        """The rewards of ``samples``, in their order. Raises SandboxError where nothing can be run, even at the third try."""
+        keys = [sample.key(self.mutants) for sample in samples]
+        todo = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._known}
         done = 0
 
-        def one(key: str, plan: Plan) -> None:
+        def keep(key: str, found: Reward) -> None:
             nonlocal done
-            found = self._surely(plan)
             with self._lock:
                 self._known.add(key, found)
                 done += 1
                 if tell is not None:
                     tell(done, len(todo))
 
-        with ThreadPoolExecutor(self.runner.workers) as threads:
-            list(threads.map(one, todo.keys(), todo.values()))
+        self._each(todo, keep)
         return [self._known[key] for key in keys]
 
-    def _surely(self, plan: Plan) -> Reward:
-        for left in range(_TRIES - 1, -1, -1):
-            try:
-                return grade(self.runner, plan, self.mutants)
-            except SandboxError:
-                if not left:
-                    raise
-        raise AssertionError
+    def _each(self, todo: Mapping[str, Sample], keep: Callable[[str, Reward], None]) -> None:
+        """Have each graded, several at once, and ``keep`` each as soon as it is there."""
+        with ThreadPoolExecutor(self.runner.workers) as threads:
+            list(
+                threads.map(
+                    lambda key, sample: keep(key, surely(self.runner, sample, self.mutants)), todo.keys(), todo.values()
+                )
+            )
 
 
-def key_of(plan: Plan, mutants: int) -> str:
-    """What a reward depends on, as one name."""
-    code = plan.code
-    depends = [code.source, code.module, code.unit, code.root, plan.tests, mutants, sorted(plan.files)]
-    return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+def surely(runner: Runner, sample: Sample, mutants: int) -> Reward:
+    """The reward of a file, which is tried again where it could not be run. Raises SandboxError at the third time."""
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            return grade(runner, sample.plan(), mutants)
+        except SandboxError:
+            if not left:
+                raise
+    raise AssertionError
 
 
 def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:

@@ -20,6 +20,7 @@ from finetune.data.build import DataRecipe, build
 from finetune.data.filters import Lengths
 from finetune.data.read import Spec
 from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, module_of, shown_code
+from finetune.reward import Sample
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
 from testing_crew.project.code import parts
@@ -27,7 +28,6 @@ from testing_crew.project.interpreter import interpreter_for
 from testing_crew.project.layout import module_alone
 from testing_crew.project.targets import file_target
 from testing_crew.repair.mend import mend
-from testing_crew.runner.plan import Plan, plan_text
 from trace_logger.curation.chance import drawn
 from trace_logger.curation.fingerprints import Fingerprints
 from trace_logger.records import CodeUnderTest, Record
@@ -71,9 +71,9 @@ class Asked(Record):
         """The test file that an answer holds, mended as the agent mends it; empty where it holds none."""
         return mend(completion, self.code).tests
 
-    def plan(self, tests: str) -> Plan:
-        """How a test file is run against the code."""
-        return plan_text(self.code, tests, self.files)
+    def sample(self, tests: str) -> Sample:
+        """A test file for the code, to be graded."""
+        return Sample(self.code, tests, self.files)
 
 
 def prompts_of(
@@ -90,8 +90,8 @@ def prompts_of(
     dev: list[Asked] = []
     if others:
         rows = build(_rows_of(recipe, others), tokenizer, workspace(), tell)
-        train += _unlike(map(_of_row, filter(_asks, rows.train)))
-        dev += _unlike(map(_of_row, filter(_asks, rows.dev)))
+        train += _unlike(map(of_row, filter(_asks, rows.train)))
+        dev += _unlike(map(of_row, filter(_asks, rows.dev)))
         manifest["rows"] = rows.manifest
     if own:
         fits = _fitting(recipe, tokenizer)
@@ -136,7 +136,8 @@ def _asks(row: Row) -> bool:
     return row.kind == "generate"
 
 
-def _of_row(row: Row) -> Asked:
+def of_row(row: Row) -> Asked:
+    """What a row asks, with the module that its prompt shows."""
     module, source = module_of(row)
     _, unit, _ = parts(shown_code(row))
     code = CodeUnderTest(

@@ -33,7 +33,7 @@ class HeldOut:
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             texts = answer(model, self.tokenizer, [each.prompt for each in asks], longest=self.longest)
-        rewards = self.grader.grade([each.plan(each.tests(text)) for each, text in zip(asks, texts, strict=True)])
+        rewards = self.grader.grade([each.sample(each.tests(text)) for each, text in zip(asks, texts, strict=True)])
         n = len(rewards)
         made = Acceptance(
             step=step,

@@ -39,8 +39,8 @@ class RunsReward:
     def __call__(self, prompts: Sequence[str], completions: Sequence[str], id: Sequence[str], **_: Any) -> list[float]:
         """One reward for each answer; an empty one is worth nothing."""
         each = [self._asked[name] for name in id]
-        plans = [one.plan(one.tests(text)) for one, text in zip(each, completions, strict=True)]
-        return [reward.value for reward in self._grader.grade(plans)]
+        samples = [one.sample(one.tests(text)) for one, text in zip(each, completions, strict=True)]
+        return [reward.value for reward in self._grader.grade(samples)]
 
 
 class GroupTrainer(Judged, GRPOTrainer):  # type: ignore[misc]

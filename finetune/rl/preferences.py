@@ -97,7 +97,7 @@ def draw(
                     raise answer
                 texts.append(each.tests(answer.text) or answer.text)
             done.add(
-                each.id, Drawn(texts=tuple(texts), rewards=tuple(grader.grade([each.plan(text) for text in texts])))
+                each.id, Drawn(texts=tuple(texts), rewards=tuple(grader.grade([each.sample(text) for text in texts])))
             )
         if tell is not None:
             tell("answers drawn and run", number + 1, len(asked))

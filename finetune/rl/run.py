@@ -48,6 +48,7 @@ class PolicyRun:
     held_out: tuple[Asked, ...]
     manifest: dict[str, Any]
     minutes: float | None = None
+    cluster: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -92,9 +93,12 @@ def open_policy_run(
     minutes: float | None = None,
     resume: bool = False,
     fresh: bool = False,
+    cluster: str | None = None,
     tell: Tell | None = None,
 ) -> PolicyRun:
     """Find the base, the adapter to go on from (None: the base itself) and what is learned from.
+
+    ``cluster`` is the address of a Ray cluster that gives the rewards, in place of this machine.
 
     Raises UserMistake for whatever of it is missing, and for an unfinished run of the same inputs unless ``resume`` (go on) or
     ``fresh`` (begin anew) says what is to become of it.
@@ -119,7 +123,7 @@ def open_policy_run(
     mark = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:8]
     folder = adapters() / f"{Path(base.name).name}-{recipe.stage}-{mark}"
     run = PolicyRun(
-        recipe, base, begin, tokenizer, folder, tuple(asked), tuple(chosen), tuple(held_out), manifest, minutes
+        recipe, base, begin, tokenizer, folder, tuple(asked), tuple(chosen), tuple(held_out), manifest, minutes, cluster
     )
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -157,6 +161,7 @@ def make_pairs(
     start: str | None = None,
     *,
     traces: bool = False,
+    cluster: str | None = None,
     tell: Tell | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Have the base, with the adapter ``start`` over it, answer the recipe's prompts several times, and pair what it wrote.
@@ -180,7 +185,7 @@ def make_pairs(
         mark = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:12]
         folder = workspace() / "datasets" / f"pairs-{mark}"
         folder.mkdir(parents=True, exist_ok=True)
-        with Grader(Runner(LIMITS), folder / REWARDS, mutants=recipe.mutants) as grader:
+        with grader_of(cluster, folder / REWARDS, recipe.mutants) as grader:
             longest = recipe.prompts.longest_answer
             drawn = draw(
                 asked, backend, recipe.pairs, longest, recipe.seed, grader, folder / "drawn.jsonl", reading(tell)
@@ -199,6 +204,15 @@ def make_pairs(
     said |= {"prompts_recipe": recipe.prompts.model_dump(), **figures(pairs, list(drawn.values()))}
     write_pairs(folder, pairs, held_out, said)
     return folder, said
+
+
+def grader_of(cluster: str | None, kept: Path, mutants: int) -> Grader:
+    """A grader on this machine, or on the Ray cluster at an address."""
+    if cluster is None:
+        return Grader(Runner(LIMITS), kept, mutants=mutants)
+    from finetune.rl.cluster import RayGrader
+
+    return RayGrader(cluster, LIMITS, kept, mutants=mutants)
 
 
 def _tag(base: Base, start: Path | None) -> str:
@@ -245,7 +259,7 @@ def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = 
     make = {"dpo": dpo.make_trainer, "ppo": ppo.make_trainer}.get(recipe.stage, online.make_trainer)
     with (
         told(run.folder, f"--set micro_batch={max(1, recipe.micro_batch // 2)}"),
-        Grader(Runner(LIMITS), run.folder / REWARDS, mutants=recipe.mutants) as grader,
+        grader_of(run.cluster, run.folder / REWARDS, recipe.mutants) as grader,
     ):
         judge = HeldOut(
             run.held_out,

@@ -102,15 +102,24 @@ def check(
 
 @app.command()
 def reward(
-    test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file.")],
-    target: Annotated[Path, typer.Option(help="The file that it tests.")],
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file; or rows of code and tests, FILE.jsonl.")],
+    target: Annotated[Path | None, typer.Option(help="The file that it tests; none where rows are given.")] = None,
     mutants: Annotated[int, typer.Option(min=0, help="Try at most this many changes of the target.")] = 10,
     python: Python = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a test file is worth to training, between 0 and 1, and why. Exit code 0: it passes and is honest; 1: not."""
-    from self_improve.cli.reward import tell_reward
+    """Say what a test file is worth to training, between 0 and 1, and why. Exit code 0: it passes and is honest; 1: not.
 
+    Of rows ({"code": …, "tests": …}, one a line, and "module" where the tests import it by another name than target) each
+    gets its reward, many at once; --json prints them as lines, in the order of the rows.
+    """
+    from self_improve.cli.reward import tell_reward, tell_rewards
+    from testing_crew.errors import UserMistake
+
+    if test.suffix == ".jsonl":
+        raise typer.Exit(tell_rewards(test, mutants, as_json))
+    if target is None:
+        raise UserMistake("a test file is graded against the file that it tests", hint=f"--target FILE, beside {test}")
     raise typer.Exit(tell_reward(test, target, mutants, _load(target, python).config, as_json))
 
 
@@ -140,12 +149,15 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where such a run is there already.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Measure and say what it would take; train nothing.")] = False,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that runs the answers; local for one here.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train an adapter: rows and a base in, an adapter with its lineage out. Resumable. Exit code 0: done; 130: stopped."""
     from self_improve.cli.train import run_stage
 
-    code = run_stage(stage, base, start, data or [], config, override or [], minutes, resume, fresh, plan, as_json)
+    code = run_stage(stage, base, start, data or [], config, override or [], minutes, resume, fresh, plan, ray, as_json)
     raise typer.Exit(code)
 
 

@@ -1,11 +1,14 @@
-"""``testing-crew reward``: what a test file is worth to training."""
+"""``testing-crew reward``: what a test file, or many of them, are worth to training."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from testing_crew.config import Config
+from testing_crew.errors import UserMistake
 
 
 def tell_reward(test: Path, target: Path, mutants: int, config: Config, as_json: bool) -> int:
@@ -39,3 +42,62 @@ def tell_reward(test: Path, target: Path, mutants: int, config: Config, as_json:
     if found.too_long and not found.cheats:
         console.print(f"  {-TOO_LONG * found.too_long:+.2f}  it is longer than what it reaches and notices asks for")
     return 0 if found.accepted else 1
+
+
+_FORM = 'a row is {"code": …, "tests": …}'
+
+
+class _Row(BaseModel):
+    code: str
+    tests: str
+    module: str = "target"
+
+
+def tell_rewards(file: Path, mutants: int, as_json: bool) -> int:
+    """Grade rows and say what each is worth; returns the exit code. Raises UserMistake for a file that holds no rows."""
+    import sys
+
+    from finetune.reward import Grader, Sample
+    from self_improve.cli.say import Console, bars
+    from testing_crew.runner.run import Runner
+    from trace_logger.records import CodeUnderTest
+
+    samples = []
+    for row in _rows(file):
+        code = CodeUnderTest(source=row.code, shown=row.code, module=row.module, root="", interpreter=sys.executable)
+        samples.append(Sample(code, row.tests))
+    with bars(Console(stderr=True)) as bar, Grader(Runner(), mutants=mutants) as grader:
+        task = bar.add_task("rewards", total=None)
+        found = grader.grade(samples, lambda done, of: bar.update(task, completed=done, total=of))
+    if as_json:
+        for reward in found:
+            print(reward.model_dump_json())
+        return 0
+    n = len(found)
+    mean = sum(reward.value for reward in found) / n
+    accepted, cheats = (sum(getattr(reward, name) for reward in found) for name in ("accepted", "cheats"))
+    Console().print(
+        f"{n} files: mean reward {mean:.3f}, {accepted / n:.1%} pass and are honest, {cheats / n:.1%} cheat"
+    )
+    return 0
+
+
+def _rows(file: Path) -> list[_Row]:
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMistake(f"{file} cannot be read: {error}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                found.append(_Row.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                raise UserMistake(
+                    f"{file}, line {number}: {where} {first['msg']}".replace("  ", " "), hint=_FORM
+                ) from None
+    if not found:
+        raise UserMistake(f"{file} is empty", hint=_FORM)
+    return found

@@ -29,6 +29,7 @@ def run_stage(
     resume: bool,
     fresh: bool,
     plan_only: bool,
+    cluster: str | None,
     as_json: bool,
 ) -> int:
     """Do one stage; returns the exit code."""
@@ -40,7 +41,7 @@ def run_stage(
     from testing_crew.errors import UserMistake
 
     if stage == _PAIRS or stage in METHODS:
-        return _policy(stage, base, start, data, config, overrides, minutes, resume, fresh, plan_only, as_json)
+        return _policy(stage, base, start, data, config, overrides, minutes, resume, fresh, plan_only, cluster, as_json)
     if stage not in STAGES:
         raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join((*STAGES, _PAIRS, *METHODS))}")
     if data:
@@ -77,6 +78,7 @@ def _policy(
     resume: bool,
     fresh: bool,
     plan_only: bool,
+    cluster: str | None,
     as_json: bool,
 ) -> int:
     """A stage that learns from rewards, or the preferences that one of them learns from."""
@@ -105,13 +107,21 @@ def _policy(
     with _live(as_json) as tell:
         if stage == _PAIRS:
             try:
-                folder, said = policy.make_pairs(recipe, base, start, traces=traces, tell=tell)
+                folder, said = policy.make_pairs(recipe, base, start, traces=traces, cluster=cluster, tell=tell)
             except KeyboardInterrupt:
                 print("stopped; what is drawn is kept, and the same command goes on", file=sys.stderr)
                 return 130
         else:
             made = policy.open_policy_run(
-                recipe, base, start, pairs=pairs, minutes=minutes, resume=resume, fresh=fresh, tell=tell
+                recipe,
+                base,
+                start,
+                pairs=pairs,
+                minutes=minutes,
+                resume=resume,
+                fresh=fresh,
+                cluster=cluster,
+                tell=tell,
             )
             try:
                 adapter = policy.train_policy(made, tell, plan_only=plan_only)

@@ -12,12 +12,11 @@ from cheats import HONEST, MATHX, NOT_PASSING, ONLY_LOOK_LIKE_IT, REFUSED
 
 from finetune.data import synthetic
 from finetune.data.rows import Row
-from finetune.data.verify import plan_for
 from finetune.reward import HONEST as LEAST
-from finetune.reward import PASSES, STEP, TOO_LONG, Grader, Reward, is_plain
+from finetune.reward import PASSES, STEP, TOO_LONG, Grader, Reward, Sample, is_plain
+from finetune.rl.asked import of_row
 from testing_crew.errors import SandboxError
 from testing_crew.project.syntax import parse
-from testing_crew.runner.plan import plan_text
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import CodeUnderTest
 
@@ -25,8 +24,8 @@ LEAST_OF_HONEST, MOST_OF_FAILING = LEAST - TOO_LONG, 4 * STEP + PASSES
 ADD = CodeUnderTest(source=MATHX, shown=MATHX, module="mathx", unit="add", root="", interpreter=sys.executable)
 
 
-def plan(tests, code=ADD):
-    return plan_text(code, tests, {f"{code.module}.py": code.source})
+def sample(tests):
+    return Sample(ADD, tests, {"mathx.py": MATHX})
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +38,14 @@ def grader():
 def honest(grader):
     """Files of the generator, which pass, and the same with their last lines cut or an expectation changed."""
     made = itertools.islice((e for e in synthetic.stream(11, split="dev") if e.kind == "generate"), 40)
-    plans = [
-        plan_for(Row(id="", source="", kind=e.kind, group="", prompt=e.prompt, completion=e.completion)) for e in made
-    ]
-    return plans, grader.grade(plans)
+    rows = [Row(id="", source="", kind=e.kind, group="", prompt=e.prompt, completion=e.completion) for e in made]
+    samples = [of_row(row).sample(row.completion) for row in rows]
+    return samples, grader.grade(samples)
 
 
 def test_no_cheat_is_worth_as_much_as_an_honest_file_whatever_it_does(grader, honest):
     texts = [*REFUSED.values(), *(text for text, _ in NOT_PASSING.values())]
-    found = dict(zip(texts, grader.grade([plan(text) for text in texts]), strict=True))
+    found = dict(zip(texts, grader.grade([sample(text) for text in texts]), strict=True))
     for text in REFUSED.values():
         assert found[text].value == 0.0, text
         assert found[text].cheats
@@ -58,7 +56,7 @@ def test_no_cheat_is_worth_as_much_as_an_honest_file_whatever_it_does(grader, ho
 
 
 def test_what_only_looks_like_a_cheat_is_paid(grader):
-    for reward in grader.grade([plan(text) for text in ONLY_LOOK_LIKE_IT]):
+    for reward in grader.grade([sample(text) for text in ONLY_LOOK_LIKE_IT]):
         assert reward.accepted
         assert reward.value >= LEAST
 
@@ -75,7 +73,7 @@ def test_each_step_is_worth_more_than_the_one_before(grader):
         "passes": "import mathx\ndef test_a():\n    assert mathx.add(1, 0) == 1\n",
         "notices more": HONEST,
     }
-    values = [reward.value for reward in grader.grade([plan(text) for text in steps.values()])]
+    values = [reward.value for reward in grader.grade([sample(text) for text in steps.values()])]
     assert values == sorted(values)
     assert len(set(values)) == len(values), dict(zip(steps, values, strict=True))
 
@@ -83,14 +81,14 @@ def test_each_step_is_worth_more_than_the_one_before(grader):
 def test_hollow_tests_beside_a_failing_one_earn_nothing(grader):
     failing = "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 4\n"
     padded = failing + "".join(f"def test_{n}():\n    assert True\n" for n in range(9))
-    alone, more = grader.grade([plan(failing), plan(padded)])
+    alone, more = grader.grade([sample(failing), sample(padded)])
     assert more.passes == alone.passes == 0.0
     assert more.value < alone.value
 
 
 def test_length_without_gain_costs(grader):
     long = HONEST + "".join(f"def test_{n}():\n    assert add(1, 2) == 3\n" for n in range(30))
-    short, padded = grader.grade([plan(HONEST), plan(long)])
+    short, padded = grader.grade([sample(HONEST), sample(long)])
     assert padded.accepted
     assert LEAST_OF_HONEST <= padded.value < short.value
 
@@ -100,7 +98,7 @@ def test_what_hangs_crashes_or_devours_has_a_value(grader):
     crashes = "import mathx, os\ndef test_a():\n    mathx.add(1, 2)\n    os.abort()\n"
     empty = ""
     with Grader(Runner(Limits(wall_seconds=2, cpu_seconds=2))) as quick:
-        found = quick.grade([plan(hangs), plan(crashes), plan(empty), plan(HONEST)])
+        found = quick.grade([sample(hangs), sample(crashes), sample(empty), sample(HONEST)])
     assert [reward.verdict for reward in found] == ["timeout", "crashed", "no_tests", "passed"]
     assert all(0 <= reward.value <= MOST_OF_FAILING for reward in found[:3])
     assert found[3].accepted
@@ -109,13 +107,13 @@ def test_what_hangs_crashes_or_devours_has_a_value(grader):
 def test_a_file_is_run_once_and_kept_for_the_next_time(tmp_path):
     kept, seen = tmp_path / "rewards.jsonl", []
     with Grader(Runner(), kept) as first:
-        once = first.grade([plan(HONEST)] * 5, lambda done, of: seen.append((done, of)))
+        once = first.grade([sample(HONEST)] * 5, lambda done, of: seen.append((done, of)))
     assert seen == [(1, 1)]
     assert len(kept.read_text().splitlines()) == 1
     with Grader(_Dead(), kept) as again:  # nothing is run any more
-        assert again.grade([plan(HONEST)] * 2) == once[:2]
+        assert again.grade([sample(HONEST)] * 2) == once[:2]
         with pytest.raises(SandboxError):
-            again.grade([plan(HONEST + "\n# another")])
+            again.grade([sample(HONEST + "\n# another")])
 
 
 class _Dead:
@@ -133,7 +131,7 @@ class _Dead:
 def test_a_process_that_is_killed_in_the_middle_costs_no_reward(grader):
     """The file ends the process that runs it, and that of the next runs: each gets its reward all the same."""
     text = "import mathx, os, signal\ndef test_a():\n    mathx.add(1, 2)\n    os.kill(os.getppid(), signal.SIGKILL)\n"
-    found = grader.grade([plan(text), plan(HONEST + "# once more\n")])
+    found = grader.grade([sample(text), sample(HONEST + "# once more\n")])
     assert found[0].value <= MOST_OF_FAILING
     assert found[1].accepted
 
@@ -169,3 +167,18 @@ def test_the_command_says_what_a_file_is_worth(tmp_path):
     done = command_line.run("reward", tmp_path / "none.py", "--target", tmp_path / "mathx.py")
     assert done.returncode == 2
     assert "none.py" in done.stderr
+
+
+def test_rows_are_graded_together_and_what_is_wrong_with_them_is_told(tmp_path):
+    rows = [{"code": MATHX, "tests": text, "module": "mathx"} for text in (HONEST, REFUSED["assert True"], HONEST)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = command_line.run("reward", tmp_path / "rows.jsonl", "--json")
+    assert done.returncode == 0, done.stderr
+    found = [Reward.model_validate_json(line) for line in done.stdout.splitlines()]
+    assert [reward.accepted for reward in found] == [True, False, True]
+    assert "66.7% pass and are honest, 33.3% cheat" in command_line.run("reward", tmp_path / "rows.jsonl").stdout
+    (tmp_path / "bad.jsonl").write_text('{"code": "x = 1"}\n')
+    done = command_line.run("reward", tmp_path / "bad.jsonl")
+    assert (done.returncode, "line 1" in done.stderr) == (2, True)
+    done = command_line.run("reward", tmp_path / "test_a.py")
+    assert (done.returncode, "--target" in done.stderr) == (2, True)

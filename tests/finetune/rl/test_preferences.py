@@ -152,7 +152,7 @@ def test_prompts_of_rows_are_whole_and_run(rows_file, tokenizer, home, grader):
     name = next(word for word in asked[0].code.source.split() if word.startswith("move_")).partition("(")[0]
     step = int(name.rpartition("_")[2]) + 2
     tests = asked[0].tests(f"import moves\n\ndef test_a():\n    assert moves.{name}(1) == {1 + step}\n")
-    assert grader.grade([asked[0].plan(tests)])[0].accepted
+    assert grader.grade([asked[0].sample(tests)])[0].accepted
 
 
 def test_a_data_set_that_is_not_whole_is_told(tmp_path):

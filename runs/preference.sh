@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Learning from what tests are worth: answers drawn and run, then SFT on the good ones, DPO, GRPO and PPO on top of it, and the table of
+# all of them: accepted first files, pass@1, 5 and 10. Can be stopped and started again at any time.
+#
+#   runs/preference.sh [--base NAME] [--data SOURCE]… [--prompts N] [--steps N] [--limit N] [--out FOLDER]
+#
+# SOURCE is as `testing-crew train` takes it, for example code:src or synthetic:1000; --limit is of the tasks that are scored.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export OMP_WAIT_POLICY=PASSIVE
+crew="${PYTHON:-.venv/bin/python} -m self_improve.cli.app"
+base=embedded data=() prompts=300 steps=60 limit=() out=runs/out/preference
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --base) base=$2; shift 2 ;;
+    --data) data+=(--data "$2"); shift 2 ;;
+    --prompts) prompts=$2; shift 2 ;;
+    --steps) steps=$2; shift 2 ;;
+    --limit) limit=(--limit "$2"); shift 2 ;;
+    --out) out=$2; shift 2 ;;
+    -h | --help) sed -n 2,8p "$0"; exit ;;
+    *) echo "unknown: $1" >&2; exit 2 ;;
+  esac
+done
+[ ${#data[@]} -gt 0 ] || data=(--data synthetic:1500)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+export TESTING_CREW_HOME=$out/home
+value() { ${PYTHON:-.venv/bin/python} -c "import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])" "$1" "$2"; }
+
+step() { # step NAME COMMAND…: once, with what it said as NAME.json
+  local name=$1; shift
+  [ -s "$out/$name.json" ] && return
+  echo "== $name =="
+  "$@" --json > "$out/$name.part"
+  mv "$out/$name.part" "$out/$name.json"
+}
+
+[ -s "$out/scored.json" ] || $crew bench fingerprints --out "$out/scored.json"
+asked=(--set "prompts.fingerprints=$out/scored.json" --set "prompts.rows=$prompts")
+step pairs $crew train dpo-data --base "$base" "${data[@]}" "${asked[@]}"
+pairs=$(value "$out/pairs.json" folder)
+step sft $crew train a --base "$base" --from none --data "rows:$pairs/chosen.jsonl" --set data.near_duplicates=1.0 --resume
+sft=$(value "$out/sft.json" folder)
+step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$steps" --resume
+for method in grpo ppo; do
+  step $method $crew train $method --base "$base" --from "$sft" "${data[@]}" "${asked[@]}" --set "steps=$steps" --resume
+done
+for name in base sft dpo grpo ppo; do
+  tag=$base
+  [ $name = base ] || tag=$(value "$out/$name.json" tag)
+  echo "== first files: $name =="
+  $crew bench first_files --model "$tag" --once "${limit[@]}"
+done
+$crew bench report --out "$out/report.html"
+$crew bench report --out "$out/tables.md"
