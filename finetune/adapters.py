@@ -37,6 +37,11 @@ class Acceptance(Record):
     cheats: float
     reward: float
 
+    @property
+    def score(self) -> float:
+        """What the best checkpoint is chosen by: of two that are accepted as often, the one whose answers are worth more."""
+        return self.accepted + self.reward / 100
+
 
 class Adapter(Record):
     """The lineage of one adapter: what it was trained from, on what, how, and what came of it. Kept as ``training.json``.
@@ -69,6 +74,11 @@ class Adapter(Record):
     curve: tuple[Point, ...] = ()
     held_out: tuple[Acceptance, ...] = ()
     created_at: str = Field(default="")
+
+    @property
+    def best(self) -> Acceptance:
+        """How the prompts held out fared where they fared best; only for a stage that looked at any."""
+        return max(self.held_out, key=lambda each: each.score)
 
 
 def adapters() -> Path:

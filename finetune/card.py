@@ -95,7 +95,7 @@ def _plot(adapter: Adapter, file: Path) -> None:
 def _judged(adapter: Adapter, before: str, after: str) -> str:
     if not adapter.held_out:
         return f"| dev loss, nats a completion token | {before} before, **{after}** after |"
-    first, best = adapter.held_out[0], max(adapter.held_out, key=lambda each: each.accepted + each.reward / 100)
+    first, best = adapter.held_out[0], adapter.best
     share = f"{first.accepted:.1%} before, **{best.accepted:.1%}** at step {best.step}"
     return (
         f"| accepted of {best.n} answers to prompts held out | {share} |\n"

@@ -15,6 +15,7 @@ honest passing file gets (0.40) is more than what any other does.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import threading
@@ -27,7 +28,7 @@ from typing import Any
 
 from testing_crew.errors import SandboxError
 from testing_crew.gate.gate import Gate
-from testing_crew.gate.text import read
+from testing_crew.gate.text import read, was_imported
 from testing_crew.mutation.operators import disabled
 from testing_crew.project.syntax import UNREADABLE
 from testing_crew.runner.plan import Plan, Variation, plan_text
@@ -39,11 +40,9 @@ STEP, PASSES, HONEST, COVERS, KILLS, TOO_LONG = 0.05, 0.15, 0.5, 0.2, 0.3, 0.1
 MUTANTS = 10  # of a target that are tried, the same for all files that are for it
 REPEATS = 4  # runs that must agree
 _TRIES = 3  # of a file that could not be run
-_FREE, _EACH, _TWICE = (
-    6,
-    2,
-    40,
-)  # statements: of any file, for each line reached or change noticed, and what is all too long
+_FREE = 6  # statements of any file
+_EACH = 2  # statements for each line reached or change noticed
+_ALL_TOO_LONG = 40  # statements beyond these
 
 # Modules that a plain test needs, and that cannot reach into the process that runs it.
 _HARMLESS = {
@@ -158,13 +157,10 @@ class Grader:
 
 def surely(runner: Runner, sample: Sample, mutants: int) -> Reward:
     """The reward of a file, which is tried again where it could not be run. Raises SandboxError at the third time."""
-    for left in range(_TRIES - 1, -1, -1):
-        try:
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(SandboxError):
             return grade(runner, sample.plan(), mutants)
-        except SandboxError:
-            if not left:
-                raise
-    raise AssertionError
+    return grade(runner, sample.plan(), mutants)
 
 
 def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
@@ -177,32 +173,30 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
     gate = Gate(runner, REPEATS, mutants, cold=not is_plain(tree, plan.code.module))
     found = gate.judge(plan)
     run = found.run
-    statements = sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
+    covers = run.coverage.line or 0.0
     made: dict[str, Any] = {
         "verdict": run.verdict,
         "parses": bool(tree.body),
         "collects": bool(run.cases),
-        "imports": run.target_origin is not None,
-        "executes": bool(run.coverage.line),
-        "covers": run.coverage.line or 0.0,
+        "imports": was_imported(plan.code, run),
+        "executes": bool(covers),
+        "covers": covers,
     }
+    count = found.mutants
+    statements = sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
+    too_long = _too_long(statements, _lines(plan) * covers + (count.killed if count else 0))
     if run.passed:
-        # Flaky or not: what passes and is refused is worth less than what honestly fails.
-        count = found.mutants
         kills = count.killed / max(1, count.tried - count.equivalent) if count else 0.0
-        too_long = _too_long(statements, _lines(plan) * (run.coverage.line or 0.0) + (count.killed if count else 0))
-        value = HONEST + COVERS * (run.coverage.line or 0.0) + KILLS * kills - TOO_LONG * too_long
-        made |= {"passes": 1.0, "kills": kills, "too_long": too_long, "accepted": found.accepted}
-        refused = () if found.accepted else found.reasons or ("refused",)
-        value = 0.0 if refused else value
-        return Reward(value=value, refused=refused, seconds=time.monotonic() - began, **made)
-    passes = _by_the_target(runner, plan, {case.node for case in run.cases if case.outcome == "passed"}) / max(
-        1, len(run.cases)
-    )
-    steps = sum(bool(made[name]) for name in ("parses", "collects", "imports", "executes"))
-    too_long = _too_long(statements, _lines(plan) * (run.coverage.line or 0.0))
-    value = max(0.0, STEP * steps + PASSES * passes - TOO_LONG * too_long)
-    return Reward(value=value, passes=passes, too_long=too_long, seconds=time.monotonic() - began, **made)
+        # Flaky or not: what passes and is refused is worth less than what honestly fails.
+        worth = HONEST + COVERS * covers + KILLS * kills - TOO_LONG * too_long if found.accepted else 0.0
+        made |= {"passes": 1.0, "kills": kills, "accepted": found.accepted, "refused": found.reasons}
+    else:
+        passed = {case.node for case in run.cases if case.outcome == "passed"}
+        passes = _by_the_target(runner, plan, passed) / max(1, len(run.cases))
+        steps = sum(made[name] for name in ("parses", "collects", "imports", "executes"))
+        worth = max(0.0, STEP * steps + PASSES * passes - TOO_LONG * too_long)
+        made |= {"passes": passes}
+    return Reward(value=worth, too_long=too_long, seconds=time.monotonic() - began, **made)
 
 
 def _by_the_target(runner: Runner, plan: Plan, passed: set[str]) -> int:
@@ -220,7 +214,7 @@ def _lines(plan: Plan) -> int:
 
 
 def _too_long(statements: int, gained: float) -> float:
-    return min(1.0, max(0.0, (statements - _FREE - _EACH * gained) / _TWICE))
+    return min(1.0, max(0.0, (statements - _FREE - _EACH * gained) / _ALL_TOO_LONG))
 
 
 def is_plain(tree: ast.Module, module: str) -> bool:

@@ -24,16 +24,14 @@ BEFORE = {"a": None, "b": "a", "c": "b"}
 
 
 @dataclass(frozen=True)
-class Run:
-    """A stage that is ready to be trained: its recipe, base, start and rows, and the folder that it will leave."""
+class InFolder:
+    """What is ready to be trained: a recipe, its base and the adapter that it starts from, and the folder that it will leave."""
 
-    recipe: Recipe
+    recipe: Any
     base: Base
     start: Path | None
-    data: DataSet
     tokenizer: Any
     folder: Path
-    minutes: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -44,6 +42,25 @@ class Run:
     def checkpoint(self) -> Path | None:
         """The last whole checkpoint of this run."""
         return last_checkpoint(self.folder / "checkpoints")
+
+    def must_be_asked_for(self, resume: bool) -> None:
+        """Raise UserMistake where such a run is there, finished or not, and ``resume`` does not say that it is meant."""
+        if self.finished and not resume:
+            raise UserMistake(f"this very run is finished: {self.folder}", hint="--fresh trains it anew")
+        if self.checkpoint and not resume:
+            raise UserMistake(
+                f"an unfinished run of the same inputs is there: {self.checkpoint}",
+                hint="--resume goes on, --fresh begins anew",
+            )
+
+
+@dataclass(frozen=True)
+class Run(InFolder):
+    """A stage that is ready to be trained on rows."""
+
+    recipe: Recipe
+    data: DataSet
+    minutes: float | None = None
 
 
 def has_cuda() -> bool:
@@ -83,7 +100,7 @@ def open_run(
         recipe = _within_window(recipe, base, tell)
         begin = _start(recipe.stage, base, start)
         recipe = _with_version(recipe, base, begin)
-        data = build(recipe.data, tokenizer, workspace(), _reading(tell))
+        data = build(recipe.data, tokenizer, workspace(), reading(tell))
     if not data.dev:
         raise UserMistake(
             "no row is left for dev, by which training is judged", hint="give more rows, or raise data.dev_share"
@@ -91,21 +108,15 @@ def open_run(
     inputs = [recipe.model_dump(), base.sha256 or base.source, noted(begin) if begin else None, data.folder.name]
     mark = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:8]
     name = f"{Path(base.name).name}-{recipe.stage}-{mark}"
-    run = Run(recipe, base, begin, data, tokenizer, adapters() / name, minutes)
+    run = Run(recipe, base, begin, tokenizer, adapters() / name, data, minutes)
     if fresh:
         if every.is_main_process:
             shutil.rmtree(run.folder, ignore_errors=True)
         every.wait_for_everyone()
-    elif run.finished:
-        if not resume:
-            raise UserMistake(f"this very run is finished: {run.folder}", hint="--fresh trains it anew")
-    elif run.checkpoint and not resume:
-        raise UserMistake(
-            f"an unfinished run of the same inputs is there: {run.checkpoint}",
-            hint="--resume goes on, --fresh begins anew",
-        )
-    elif resume and not run.checkpoint and tell:
-        tell({"event": "note", "text": "there is no checkpoint of these very inputs: it begins anew"})
+    else:
+        run.must_be_asked_for(resume)
+        if resume and not run.finished and not run.checkpoint and tell:
+            tell({"event": "note", "text": "there is no checkpoint of these very inputs: it begins anew"})
     return run
 
 
@@ -120,12 +131,17 @@ def _must_be_launched() -> None:
         )
 
 
+def version_of(base: Base, start: Path | None) -> int:
+    """The version of the prompt that the adapter in ``start``, or else the base, was trained on."""
+    notes = trained.of_adapter(start) if start else trained.notes_of(Path(base.source)) if base.is_folder else {}
+    return trained.prompt_version(notes, start or base.name)
+
+
 def _with_version(recipe: Recipe, base: Base, start: Path | None) -> Recipe:
     """The recipe with the prompt of what is trained on, where it does not ask for another."""
     if recipe.data.prompt_version is not None:
         return recipe
-    notes = trained.of_adapter(start) if start else trained.notes_of(Path(base.source)) if base.is_folder else {}
-    version = trained.prompt_version(notes, start or base.name)
+    version = version_of(base, start)
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"prompt_version": version})})
 
 
@@ -144,7 +160,8 @@ def _within_window(recipe: Recipe, base: Base, tell: Tell | None) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_tokens": window})})
 
 
-def _reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:
+def reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:
+    """How it is told that sources are read."""
     if tell is None:
         return None
     return lambda what, done, of: tell({"event": "data", "what": what, "done": done, "of": of})

@@ -7,16 +7,16 @@ adapter = train(run, tell=print)
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from finetune.adapters import Adapter, lineage, noted, open_adapter, write_note
+from finetune.adapters import Acceptance, Adapter, lineage, noted, open_adapter, write_note
 from finetune.bases import Base, load_model
 from finetune.plan import PLAN, Plan, agreed, must_have_room, plan, precision
 from finetune.recipe import Common, Recipe
-from finetune.runs import Run, Tell, encode, has_cuda, open_run
+from finetune.runs import InFolder, Run, Tell, encode, has_cuda, open_run
 from testing_crew.disk import is_full
 from testing_crew.errors import UserMistake
 from trace_logger.records import utc_now
@@ -155,7 +155,7 @@ def train(run: Run, tell: Tell | None = None, *, plan_only: bool = False) -> Ada
             raise KeyboardInterrupt
         save(run.folder, trainer)
         if trainer.is_world_process_zero():
-            _leave(run, trainer, planned, watch)
+            leave(run, trainer, watch, planned.steps, run.recipe.data.version, run.data.manifest)
         trainer.accelerator.wait_for_everyone()
         left = lineage(run.folder)
         assert left is not None
@@ -176,8 +176,17 @@ def save(folder: Path, trainer: Any) -> None:
         temporary.rename(folder / "adapter")
 
 
-def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
-    """Put the lineage, the plot and the card beside the adapter; the checkpoints go."""
+def leave(
+    run: InFolder,
+    trainer: Any,
+    watch: Any,
+    steps: int,
+    prompt_version: int,
+    data: dict[str, Any],
+    recipe: dict[str, Any] | None = None,
+    held_out: Sequence[Acceptance] = (),
+) -> None:
+    """Put the lineage, the plot and the card beside the adapter; the checkpoints go. ``steps`` are those that were planned."""
     from finetune import card
 
     folder = run.folder / "adapter"
@@ -188,15 +197,16 @@ def _leave(run: Run, trainer: Any, planned: Plan, watch: Any) -> None:
         base_sha256=run.base.sha256,
         started_from=str(run.start) if run.start else None,
         started_from_sha256=noted(run.start) if run.start else None,
-        prompt_version=run.recipe.data.version,
+        prompt_version=prompt_version,
         sha256=noted(folder),
-        data=run.data.manifest,
-        recipe=run.recipe.model_dump(mode="json"),
+        data=data,
+        recipe=recipe or run.recipe.model_dump(mode="json"),
         trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         steps=trainer.state.global_step,
         **card.spent(trainer.state.log_history),
-        ended=watch.ended or ("early" if trainer.state.global_step < planned.steps else "finished"),
+        ended=watch.ended or ("early" if trainer.state.global_step < steps else "finished"),
         **card.curve_of(trainer.state.log_history),
+        held_out=tuple(held_out),
         **card.circumstances(),
         created_at=utc_now(),
     )

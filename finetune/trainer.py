@@ -116,21 +116,54 @@ def score_completions(model: Any) -> None:
     model.forward = forward
 
 
-class StageTrainer(SFTTrainer):  # type: ignore[misc]
+class Watched:
+    """Before a trainer of TRL's or of transformers': it tells nobody but its log, which has the seconds, and stops at a loss that
+    is no number.
+    """
+
+    args: Any
+    state: Any
+    _session, _began, _evaluated = "", 0.0, 0.0
+
+    def _send_telemetry(self) -> None:
+        """TRL would tell its makers of every run; nothing leaves the machine here."""
+
+    def train(self, *args: Any, **more: Any) -> Any:
+        """As Trainer's."""
+        self._session, self._began, self._evaluated = secrets.token_hex(4), time.monotonic(), 0.0
+        return super().train(*args, **more)  # type: ignore[misc]
+
+    def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
+        """As Trainer's, with the seconds so far; a run may be logged in several sessions, each of which begins at nought."""
+        spent = {"seconds": time.monotonic() - self._began, "evaluation_seconds": self._evaluated}
+        super().log({**logs, **(spent if self._began else {}), "session": self._session}, *args, **more)  # type: ignore[misc]
+
+    def training_step(self, *args: Any, **more: Any) -> Any:
+        """As Trainer's, and raises LossIsNotANumber before such a loss reaches the weights."""
+        loss = super().training_step(*args, **more)  # type: ignore[misc]
+        self._must_be_finite(loss.item(), "loss", self.state.global_step + 1)
+        return loss
+
+    def _must_be_finite(self, loss: float, what: str, step: int) -> None:
+        if not math.isfinite(loss):
+            raise LossIsNotANumber(f"the {what} is {loss} at step {step}", hint=f"lower the rate: {self._mend()}")
+
+    def _mend(self) -> str:
+        """What lowers the rate."""
+        raise NotImplementedError
+
+
+class StageTrainer(Watched, SFTTrainer):  # type: ignore[misc]
     """SFTTrainer with batches by length and by tokens, its quick head also without Triton, and a loss that is looked at."""
 
     def __init__(self, *args: Any, micro_tokens: int, lengths: dict[str, list[int]], **more: Any) -> None:
         self._micro_tokens, self.lengths = micro_tokens, lengths
         self._batches: LengthBatches | None = None
-        self._session, self._began, self._evaluated = secrets.token_hex(4), 0.0, 0.0
         super().__init__(*args, **more)
         if self.accelerator.device.type == "cpu":
             base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
             del base.forward  # TRL's, which is set on the object; the class's own is under it
             score_completions(base)
-
-    def _send_telemetry(self) -> None:
-        """TRL would tell its makers of every run; nothing leaves the machine here."""
 
     def _get_dataloader(
         self, dataset: Any, description: str, *args: Any, is_training: bool = False, **more: Any
@@ -146,37 +179,16 @@ class StageTrainer(SFTTrainer):  # type: ignore[misc]
         kept = self._remove_unused_columns(dataset, description=description)
         return self.accelerator.prepare(DataLoader(kept, batch_sampler=batches, collate_fn=self.data_collator))
 
-    def train(self, *args: Any, **more: Any) -> Any:
-        """As Trainer's."""
-        self._began, self._evaluated = time.monotonic(), 0.0
-        return super().train(*args, **more)
-
     def _run_epoch(self, model: Any, epoch: int, *args: Any, **more: Any) -> None:
         # Where an epoch is taken up in its midst by several processes, neither Trainer nor accelerate reaches the sampler.
         if self._batches is not None:
             self._batches.set_epoch(epoch)
         super()._run_epoch(model, epoch, *args, **more)
 
-    def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
-        """As TRL's, with the seconds so far; a run may be logged in several sessions, each of which begins at nought."""
-        spent = {"seconds": time.monotonic() - self._began, "evaluation_seconds": self._evaluated}
-        super().log({**logs, **(spent if self._began else {}), "session": self._session}, *args, **more)
-
-    def training_step(self, *args: Any, **more: Any) -> Any:
-        """As Trainer's, and raises LossIsNotANumber before such a loss reaches the weights."""
-        loss = super().training_step(*args, **more)
-        self._must_be_finite(loss.item(), "loss", self.state.global_step + 1)
-        return loss
-
-    def _must_be_finite(self, loss: float, what: str, step: int) -> None:
-        if math.isfinite(loss):
-            return
+    def _mend(self) -> str:
         kept = last_checkpoint(Path(self.args.output_dir))
-        hint = "lower the rate: --set learning_rate=1e-5"
-        raise LossIsNotANumber(
-            f"the {what} is {loss} at step {step}",
-            hint=f"{hint} --from {kept} goes on from the last good checkpoint" if kept else hint,
-        )
+        again = f" --from {kept} goes on from the last good checkpoint" if kept else ""
+        return f"--set learning_rate=1e-5{again}"
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
         """The mean loss of a completion token over the whole dev set, whatever its batches."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
@@ -52,6 +53,14 @@ def to_jsonl(rows: Iterable[Row]) -> bytes:
 
 def read_jsonl(path: Path) -> list[Row]:
     """The rows of a file. Raises UserMistake when it cannot be read, or a line is no row."""
+    return read_as(Row, path, "a row has id, source, kind, group, prompt, completion, and may have licence")
+
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+def read_as(kind: type[Read], path: Path, form: str) -> list[Read]:
+    """The records of a JSONL file. Raises UserMistake, with the ``form`` of one, when it cannot be read or a line is none."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -60,12 +69,11 @@ def read_jsonl(path: Path) -> list[Row]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                rows.append(Row.model_validate_json(line))
+                rows.append(kind.model_validate_json(line))
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(map(str, first["loc"]))
                 raise UserMistake(
-                    f"{path}, line {number} is no row: {where + ': ' if where else ''}{first['msg']}",
-                    hint="a row has id, source, kind, group, prompt, completion, and may have licence",
+                    f"{path}, line {number} is no row: {where + ': ' if where else ''}{first['msg']}", hint=form
                 ) from None
     return rows

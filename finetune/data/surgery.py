@@ -29,7 +29,7 @@ def parse(text: str) -> ast.Module | None:
     """The tree of ``text``, not to be changed; None where it is no Python."""
     try:
         return syntax.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except syntax.UNREADABLE:
         return None
 
 

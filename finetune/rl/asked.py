@@ -20,7 +20,7 @@ from finetune.data.build import DataRecipe, build
 from finetune.data.filters import Lengths
 from finetune.data.read import Spec
 from finetune.data.rows import DEV_ONLY, TRAIN_ONLY, Row, module_of, shown_code
-from finetune.reward import Sample
+from finetune.reward import Grader, Reward, Sample
 from testing_crew import prompt
 from testing_crew.errors import UserMistake
 from testing_crew.project.code import parts
@@ -74,6 +74,11 @@ class Asked(Record):
     def sample(self, tests: str) -> Sample:
         """A test file for the code, to be graded."""
         return Sample(self.code, tests, self.files)
+
+
+def graded(grader: Grader, asked: Sequence[Asked], completions: Sequence[str]) -> list[Reward]:
+    """What each completion is worth for what was asked."""
+    return grader.grade([each.sample(each.tests(text)) for each, text in zip(asked, completions, strict=True)])
 
 
 def prompts_of(

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
-from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from finetune.reward import Grader
 from finetune.rl.held_out import HeldOut, Judged
-from finetune.rl.kept import arguments, callbacks
+from finetune.rl.kept import arguments, callbacks, judged
 from finetune.train import trainable
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ def make_trainer(run: PolicyRun, judge: HeldOut, grader: Grader, watch: Any) -> 
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(rows[:1]),  # Trainer wants one; `Judged` looks at the prompts held out
         processing_class=run.tokenizer,
-        callbacks=[EarlyStoppingCallback(recipe.patience), watch, *callbacks(judge)],
+        callbacks=callbacks(recipe, judge, watch),
     )
-    trainer.judge = judge
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return judged(trainer, judge)

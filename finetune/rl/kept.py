@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers.trainer_callback import TrainerCallback
+from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from finetune.rl.held_out import HeldOut
 from finetune.runs import has_cuda
 
 if TYPE_CHECKING:
+    from finetune.rl.recipe import PolicyRecipe
     from finetune.rl.run import PolicyRun
 
 
@@ -53,11 +54,16 @@ class _Beside(TrainerCallback):  # type: ignore[misc]
         self.judge = judge
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        from finetune.rl.run import keep
-
-        keep(self.judge, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self.judge.keep(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
-def callbacks(judge: HeldOut) -> list[Any]:
-    """What is told at each checkpoint."""
-    return [_Beside(judge)]
+def callbacks(recipe: PolicyRecipe, judge: HeldOut, *watching: Any) -> list[Any]:
+    """What ends a run, watches it, and goes beside its checkpoints."""
+    return [EarlyStoppingCallback(recipe.patience), *watching, _Beside(judge)]
+
+
+def judged(trainer: Any, judge: HeldOut) -> Any:
+    """``trainer`` as it is to be trained: judged by ``judge``, and without words of its own."""
+    trainer.judge = judge
+    trainer.remove_callback(PrinterCallback)
+    return trainer

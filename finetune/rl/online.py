@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
-from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from finetune.reward import Grader
-from finetune.rl.asked import Asked
+from finetune.rl.asked import Asked, graded
 from finetune.rl.held_out import HeldOut, Judged
-from finetune.rl.kept import arguments, callbacks
+from finetune.rl.kept import arguments, callbacks, judged
 from finetune.runs import has_cuda
 from finetune.train import trainable
 
@@ -38,9 +37,7 @@ class RunsReward:
 
     def __call__(self, prompts: Sequence[str], completions: Sequence[str], id: Sequence[str], **_: Any) -> list[float]:
         """One reward for each answer; an empty one is worth nothing."""
-        each = [self._asked[name] for name in id]
-        samples = [one.sample(one.tests(text)) for one, text in zip(each, completions, strict=True)]
-        return [reward.value for reward in self._grader.grade(samples)]
+        return [reward.value for reward in graded(self._grader, [self._asked[name] for name in id], completions)]
 
 
 class GroupTrainer(Judged, GRPOTrainer):  # type: ignore[misc]
@@ -80,13 +77,11 @@ def make_trainer(run: PolicyRun, judge: HeldOut, grader: Grader, watch: Any) -> 
         "train_dataset": rows,
         "eval_dataset": rows.select([0]),  # Trainer wants one; `Judged` looks at the prompts held out
         "processing_class": run.tokenizer,
-        "callbacks": [EarlyStoppingCallback(recipe.patience), watch, *callbacks(judge)],
+        "callbacks": callbacks(recipe, judge, watch),
     }
     if recipe.stage == "grpo":
         # each token of a step counts alike: divided by its own length, a long wrong answer would be punished less
         trainer: Any = GroupTrainer(args=GRPOConfig(**config, loss_type="dapo"), **given)
     else:
         trainer = LeaveOneOutTrainer(args=RLOOConfig(**config), **given)
-    trainer.judge = judge
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return judged(trainer, judge)

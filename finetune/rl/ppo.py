@@ -20,13 +20,12 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
-from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
+from trl.trainer.utils import use_adapter
 
 from finetune.reward import Grader
-from finetune.rl.asked import Asked
-from finetune.rl.held_out import HeldOut, Judged, left_padded
-from finetune.rl.kept import arguments, callbacks
-from finetune.rl.online import RunsReward
+from finetune.rl.asked import Asked, graded
+from finetune.rl.held_out import HeldOut, Judged, left_padded, write
+from finetune.rl.kept import arguments, callbacks, judged
 from finetune.train import trainable
 
 if TYPE_CHECKING:
@@ -119,20 +118,10 @@ class _Clipped(Trainer):  # type: ignore[misc]
         chosen = random.Random(f"{recipe.seed}/{number}").sample(self.asked, min(recipe.batch, len(self.asked)))
         asks = [each for each in chosen for _ in range(recipe.group)]
         ids, mask = left_padded(self.tokenizer, [each.prompt for each in asks], model.device)
-        model.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(recipe.seed * 1_000_003 + number)
-            made = model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=recipe.prompts.longest_answer,
-                do_sample=True,
-                temperature=recipe.temperature,
-                top_p=1.0,  # what is learnt from is drawn from the whole of the model
-                top_k=0,
-                pad_token_id=self.tokenizer.pad_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-            )
+            longest = recipe.prompts.longest_answer
+            made = write(model, self.tokenizer, ids, mask, longest=longest, temperature=recipe.temperature)
         written = _written(made[:, ids.shape[1] :], self.tokenizer.eos_token_id)
         texts = [
             self.tokenizer.decode(row[: int(count)], skip_special_tokens=True)
@@ -177,17 +166,8 @@ class _Clipped(Trainer):  # type: ignore[misc]
 
     def _reference(self, model: Any, ids: Tensor, mask: Tensor, length: int) -> Tensor:
         """The log-probabilities of where training began: another adapter, or none."""
-        if REFERENCE not in model.peft_config:
-            with model.disable_adapter():
-                return self.score(model, ids, mask, length)[0]
-        model.set_adapter(REFERENCE)
-        try:
+        with use_adapter(model, REFERENCE if REFERENCE in model.peft_config else None):
             return self.score(model, ids, mask, length)[0]
-        finally:
-            model.set_adapter("default")
-            for name, weights in model.named_parameters():
-                if f".{REFERENCE}." in name:
-                    weights.requires_grad_(False)
 
     def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
         """As Trainer's, with what the last answers were worth."""
@@ -226,18 +206,15 @@ def with_value_head(model: Any) -> Any:
         for name, weights in list(model.named_parameters()):
             if ".default." in name:
                 model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data.copy_(weights.data)
-        model.set_adapter("default")
-        for name, weights in model.named_parameters():
-            if f".{REFERENCE}." in name:
-                weights.requires_grad_(False)
+        model.set_adapter("default")  # which freezes the other
     return model
 
 
 def make_trainer(run: PolicyRun, judge: HeldOut, grader: Grader, watch: Any) -> Any:
     """The trainer over the run's prompts, with the reward of the runs."""
-    function = RunsReward(run.asked, grader)
-    rewards: Rewards = lambda asked, texts: function([], texts, [each.id for each in asked])  # noqa: E731
-    return trainer_of(run, judge, rewards, [watch])
+    return trainer_of(
+        run, judge, lambda asked, texts: [reward.value for reward in graded(grader, asked, texts)], [watch]
+    )
 
 
 def trainer_of(run: PolicyRun, judge: HeldOut, rewards: Rewards, watching: Sequence[Any] = ()) -> Any:
@@ -257,8 +234,6 @@ def trainer_of(run: PolicyRun, judge: HeldOut, rewards: Rewards, watching: Seque
         train_dataset=Dataset.from_list([{"step": number} for number in range(recipe.steps)]),
         eval_dataset=Dataset.from_list([{"step": 0}]),  # Trainer wants one; `Judged` looks at the prompts held out
         data_collator=lambda rows: {"step": torch.tensor([row["step"] for row in rows])},
-        callbacks=[EarlyStoppingCallback(recipe.patience), *watching, *callbacks(judge)],
+        callbacks=callbacks(recipe, judge, *watching),
     )
-    trainer.judge = judge
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return judged(trainer, judge)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune.data.rows import Row, read_as, to_jsonl
 from finetune.reward import Grader, Reward
 from finetune.rl.asked import Asked
 from testing_crew import prompt
@@ -199,14 +200,21 @@ def figures(pairs: Sequence[Pair], drawn: Sequence[Drawn]) -> dict[str, Any]:
 def write_pairs(folder: Path, pairs: Sequence[Pair], held_out: Sequence[Asked], manifest: dict[str, Any]) -> None:
     """Write the data set into ``folder``: the manifest last, which says that all is there."""
     rows = [
-        {"id": p.id, "source": p.source, "kind": "generate", "group": p.group, "prompt": p.prompt, "completion": p.chosen,
-         "licence": p.licence}
+        Row(
+            id=p.id,
+            source=p.source,
+            kind="generate",
+            group=p.group,
+            prompt=p.prompt,
+            completion=p.chosen,
+            licence=p.licence,
+        )
         for p in pairs
-    ]  # fmt: skip
+    ]
+    (folder / CHOSEN).write_bytes(to_jsonl(rows))
     for name, lines in (
         (PAIRS, [pair.model_dump_json() for pair in pairs]),
         (HELD_OUT, [each.model_dump_json() for each in held_out]),
-        (CHOSEN, [json.dumps(row, ensure_ascii=False) for row in rows]),
     ):
         (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     digest = hashlib.sha256((folder / PAIRS).read_bytes()).hexdigest()
@@ -215,19 +223,13 @@ def write_pairs(folder: Path, pairs: Sequence[Pair], held_out: Sequence[Asked], 
 
 def read_pairs(folder: Path) -> tuple[list[Pair], list[Asked], dict[str, Any]]:
     """The pairs, the prompts held out, and the manifest. Raises UserMistake where there is no whole data set of this form."""
+    made_by = "testing-crew train dpo-data --data code:src makes them"
     try:
-        pairs = [Pair.model_validate_json(line) for line in _lines(folder / PAIRS)]
-        held = [Asked.model_validate_json(line) for line in _lines(folder / HELD_OUT)]
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        first = str(error).partition("\n")[0]
-        raise UserMistake(
-            f"{folder} holds no pairs: {first}", hint="testing-crew train dpo-data --data code:src makes them"
-        ) from None
+        raise UserMistake(f"{folder} holds no pairs: {error}", hint=made_by) from None
+    pairs = read_as(Pair, folder / PAIRS, made_by)
+    held = read_as(Asked, folder / HELD_OUT, made_by)
     if not pairs or not held:
         raise UserMistake(f"{folder} holds no pair" if not pairs else f"{folder} holds no prompt to judge by")
     return pairs, held, manifest
-
-
-def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text(encoding="utf-8").split("\n") if line]

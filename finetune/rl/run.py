@@ -5,60 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from finetune.adapters import NOTE, Acceptance, Adapter, adapters, lineage, must_fit, noted, weights_of, write_note
+from finetune.adapters import Adapter, adapters, lineage, must_fit, noted, weights_of
 from finetune.bases import Base, find_base, load_tokenizer
 from finetune.reward import Grader
 from finetune.rl.asked import Asked, prompts_of
 from finetune.rl.held_out import HeldOut
 from finetune.rl.preferences import Pair, draw, figures, pairs_of, pairs_of_traces, read_pairs, write_pairs
 from finetune.rl.recipe import PolicyRecipe
-from finetune.runs import Tell, last_checkpoint
-from finetune.train import save, told
+from finetune.runs import InFolder, Tell, reading, version_of
+from finetune.train import leave, save, told
 from testing_crew.backends import open_backend, trained
 from testing_crew.backends.base import ModelConfig
 from testing_crew.errors import UserMistake
-from testing_crew.prompt import PROMPT_VERSION
 from testing_crew.runner.plan import Limits
 from testing_crew.runner.run import Runner
-from trace_logger.records import utc_now
 from trace_logger.workspace import workspace
 
 LIMITS = Limits(wall_seconds=10, cpu_seconds=10)  # of one run of an answer
-REWARDS, SAID = "rewards.jsonl", "held_out.json"
+REWARDS = "rewards.jsonl"
 
 
 @dataclass(frozen=True)
-class PolicyRun:
+class PolicyRun(InFolder):
     """A stage that is ready: ``pairs`` for DPO, else ``asked``; ``held_out`` is what it is judged by."""
 
     recipe: PolicyRecipe
-    base: Base
-    start: Path | None
-    tokenizer: Any
-    folder: Path
     asked: tuple[Asked, ...]
     pairs: tuple[Pair, ...]
     held_out: tuple[Asked, ...]
     manifest: dict[str, Any]
     minutes: float | None = None
     cluster: str | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether it was trained to its end before."""
-        return (self.folder / NOTE).is_file()
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """The last whole checkpoint of this run."""
-        return last_checkpoint(self.folder / "checkpoints")
 
 
 class PolicyPlan(BaseModel):
@@ -127,13 +110,8 @@ def open_policy_run(
     )
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    elif run.finished and not resume:
-        raise UserMistake(f"this very run is finished: {folder}", hint="--fresh trains it anew")
-    elif run.checkpoint and not resume and not run.finished:
-        raise UserMistake(
-            f"an unfinished run of the same inputs is there: {run.checkpoint}",
-            hint="--resume goes on, --fresh begins anew",
-        )
+    else:
+        run.must_be_asked_for(resume)
     return run
 
 
@@ -150,8 +128,7 @@ def with_version(recipe: PolicyRecipe, base: Base, start: Path | None) -> Policy
     """The recipe with the prompt of what is trained on, where it does not ask for another."""
     if recipe.prompts.prompt_version is not None:
         return recipe
-    notes = trained.of_adapter(start) if start else trained.notes_of(Path(base.source)) if base.is_folder else {}
-    version = trained.prompt_version(notes, start or base.name)
+    version = version_of(base, start)
     return recipe.model_copy(update={"prompts": recipe.prompts.model_copy(update={"prompt_version": version})})
 
 
@@ -194,14 +171,14 @@ def make_pairs(
         backend.close()
     pairs = [pair for each in asked for pair in pairs_of(each, drawn[each.id], recipe.pairs)]
     if traces:
-        pairs += pairs_of_traces(workspace() / "traces.db", recipe.prompts.prompt_version or PROMPT_VERSION)
+        pairs += pairs_of_traces(workspace() / "traces.db", manifest["prompt_version"])
     if not pairs:
         raise UserMistake(
             f"of {len(asked)} prompts none has an accepted answer beside one that is worth clearly less",
             hint="more answers (--set pairs.answers=16), more prompts (--data), or a base that knows a little more",
         )
     said = {**manifest, "model": tag, "revision": backend.revision, "pairs_recipe": recipe.pairs.model_dump()}
-    said |= {"prompts_recipe": recipe.prompts.model_dump(), **figures(pairs, list(drawn.values()))}
+    said |= figures(pairs, list(drawn.values()))
     write_pairs(folder, pairs, held_out, said)
     return folder, said
 
@@ -222,11 +199,6 @@ def _tag(base: Base, start: Path | None) -> str:
     if base.serves and (start / trained.FILE).is_file():
         return f"{base.serves}@{start / trained.FILE}"
     return f"hf:{base.source}@{start}"
-
-
-def reading(tell: Tell | None) -> Callable[[str, int, int], None] | None:
-    """How it is told that sources are read."""
-    return (lambda what, done, of: tell({"event": "data", "what": what, "done": done, "of": of})) if tell else None
 
 
 def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = False) -> Adapter | None:
@@ -273,56 +245,13 @@ def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = 
         set_seed(recipe.seed)  # a new adapter is drawn
         trainer = make(run, judge, grader, watch)
         if checkpoint:
-            judge.found = _read(checkpoint)
+            judge.take_up(checkpoint)
         set_seed(recipe.seed)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if watch.interrupted:
             raise KeyboardInterrupt
         save(run.folder, trainer)
-        return _leave(run, trainer, judge, watch)
-
-
-def keep(judge: HeldOut, checkpoint: Path) -> None:
-    """Put what was found of the prompts held out beside a checkpoint."""
-    (checkpoint / SAID).write_text(json.dumps([each.model_dump() for each in judge.found]))
-
-
-def _read(checkpoint: Path) -> list[Acceptance]:
-    try:
-        return [Acceptance.model_validate(each) for each in json.loads((checkpoint / SAID).read_text())]
-    except (OSError, ValueError):
-        return []
-
-
-def _leave(run: PolicyRun, trainer: Any, judge: HeldOut, watch: Any) -> Adapter:
-    """Put the lineage, the plot and the card beside the adapter; the checkpoints go."""
-    from finetune import card
-
-    folder, recipe = run.folder / "adapter", run.recipe
-    sources = list(run.manifest.get("prompts_recipe", recipe.prompts.model_dump()).get("sources", ()))
-    adapter = Adapter(
-        name=run.folder.name,
-        stage=recipe.stage,
-        base=run.base.name,
-        base_sha256=run.base.sha256,
-        started_from=str(run.start) if run.start else None,
-        started_from_sha256=noted(run.start) if run.start else None,
-        prompt_version=int(run.manifest["prompt_version"]),
-        sha256=noted(folder),
-        data=run.manifest,
-        recipe={**recipe.model_dump(mode="json"), "data": {"sources": sources, "replay": []}},
-        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        steps=trainer.state.global_step,
-        **card.spent(trainer.state.log_history),
-        ended=watch.ended or ("early" if trainer.state.global_step < recipe.steps else "finished"),
-        **{**card.curve_of(trainer.state.log_history), "dev_loss_before": None, "dev_loss": None},
-        held_out=tuple(judge.found),
-        **card.circumstances(),
-        created_at=utc_now(),
-    )
-    card.leave(adapter, run.folder)
-    write_note(adapter, run.folder)
-    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
-    left = lineage(run.folder)
-    assert left is not None
-    return left
+        sources = list(run.manifest.get("recipe", {}).get("sources", ()))
+        said = {**recipe.model_dump(mode="json"), "data": {"sources": sources, "replay": []}}
+        leave(run, trainer, watch, recipe.steps, int(run.manifest["prompt_version"]), run.manifest, said, judge.found)
+        return lineage(run.folder)

@@ -155,10 +155,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an adapter: rows and a base in, an adapter with its lineage out. Resumable. Exit code 0: done; 130: stopped."""
-    from self_improve.cli.train import run_stage
+    from self_improve.cli.train import Order, run_stage
 
-    code = run_stage(stage, base, start, data or [], config, override or [], minutes, resume, fresh, plan, ray, as_json)
-    raise typer.Exit(code)
+    order = Order(stage, base, start, data or [], config, override or [], minutes, resume, fresh, plan, ray, as_json)
+    raise typer.Exit(run_stage(order))
 
 
 @app.command("export")

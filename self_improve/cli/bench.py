@@ -95,10 +95,8 @@ def run_benchmark(
             good += outcome.accepted_in is not None
             progress.update(bar, completed=done, description=f"{name} · {tag} · {good} accepted")
             if not console.is_terminal:
-                said = (
-                    outcome.error or f"accepted in round {outcome.accepted_in}" if outcome.accepted_in else outcome.why
-                )
-                console.print(f"{done} of {of}, {outcome.id}: {outcome.error or said}")
+                accepted = f"accepted in round {outcome.accepted_in}" if outcome.accepted_in else outcome.why
+                console.print(f"{done} of {of}, {outcome.id}: {outcome.error or accepted}")
 
         progress.update(bar, completed=0)
         try:

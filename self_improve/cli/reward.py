@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from testing_crew.config import Config
 from testing_crew.errors import UserMistake
@@ -57,13 +57,17 @@ def tell_rewards(file: Path, mutants: int, as_json: bool) -> int:
     """Grade rows and say what each is worth; returns the exit code. Raises UserMistake for a file that holds no rows."""
     import sys
 
+    from finetune.data.rows import read_as
     from finetune.reward import Grader, Sample
     from self_improve.cli.say import Console, bars
     from testing_crew.runner.run import Runner
     from trace_logger.records import CodeUnderTest
 
     samples = []
-    for row in _rows(file):
+    rows = read_as(_Row, file, _FORM)
+    if not rows:
+        raise UserMistake(f"{file} is empty", hint=_FORM)
+    for row in rows:
         code = CodeUnderTest(source=row.code, shown=row.code, module=row.module, root="", interpreter=sys.executable)
         samples.append(Sample(code, row.tests))
     with bars(Console(stderr=True)) as bar, Grader(Runner(), mutants=mutants) as grader:
@@ -80,24 +84,3 @@ def tell_rewards(file: Path, mutants: int, as_json: bool) -> int:
         f"{n} files: mean reward {mean:.3f}, {accepted / n:.1%} pass and are honest, {cheats / n:.1%} cheat"
     )
     return 0
-
-
-def _rows(file: Path) -> list[_Row]:
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserMistake(f"{file} cannot be read: {error}") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(_Row.model_validate_json(line))
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise UserMistake(
-                    f"{file}, line {number}: {where} {first['msg']}".replace("  ", " "), hint=_FORM
-                ) from None
-    if not found:
-        raise UserMistake(f"{file} is empty", hint=_FORM)
-    return found

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +19,25 @@ if TYPE_CHECKING:
 _PAIRS = "dpo-data"
 
 
-def run_stage(
-    stage: str,
-    base: str,
-    start: str | None,
-    data: list[str],
-    config: Path | None,
-    overrides: list[str],
-    minutes: float | None,
-    resume: bool,
-    fresh: bool,
-    plan_only: bool,
-    cluster: str | None,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True)
+class Order:
+    """What the command was told."""
+
+    stage: str
+    base: str
+    start: str | None
+    data: list[str]
+    config: Path | None
+    overrides: list[str]
+    minutes: float | None
+    resume: bool
+    fresh: bool
+    plan_only: bool
+    cluster: str | None
+    as_json: bool
+
+
+def run_stage(order: Order) -> int:
     """Do one stage; returns the exit code."""
     # Idle OpenMP threads spin by default, and take the cores that the runs of an answer need; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -40,53 +46,44 @@ def run_stage(
     from self_improve.packages import must_have
     from testing_crew.errors import UserMistake
 
+    stage, overrides = order.stage, order.overrides
     if stage == _PAIRS or stage in METHODS:
-        return _policy(stage, base, start, data, config, overrides, minutes, resume, fresh, plan_only, cluster, as_json)
+        return _policy(order)
     if stage not in STAGES:
         raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join((*STAGES, _PAIRS, *METHODS))}")
-    if data:
-        overrides = [f"data.sources={json.dumps(data)}", *overrides]
-    recipe = read_recipe(config or shipped(stage), overrides)
+    if order.data:
+        overrides = [f"data.sources={json.dumps(order.data)}", *overrides]
+    recipe = read_recipe(order.config or shipped(stage), overrides)
     if recipe.stage != stage:
-        raise UserMistake(f"{config} is a recipe of stage {recipe.stage}, not {stage}")
+        raise UserMistake(f"{order.config} is a recipe of stage {recipe.stage}, not {stage}")
     must_have("training", "torch", "transformers", "peft", "trl")
     from finetune import runs, train
 
     hush()
     main = runs.processes().is_main_process
-    with _live(as_json or not main) as tell:
-        run = train.open_run(recipe, base, start, minutes=minutes, resume=resume, fresh=fresh, tell=tell)
+    with _live(order.as_json or not main) as tell:
+        run = train.open_run(
+            recipe, order.base, order.start, minutes=order.minutes, resume=order.resume, fresh=order.fresh, tell=tell
+        )
         try:
-            adapter = train.train(run, tell, plan_only=plan_only)
+            adapter = train.train(run, tell, plan_only=order.plan_only)
         except KeyboardInterrupt:
             if main:
                 print("stopped; the last checkpoint is kept: the same command with --resume goes on", file=sys.stderr)
             return 130
     if main:
-        _say(adapter, run, as_json)
+        _say(adapter, run, order.as_json)
     return 0
 
 
-def _policy(
-    stage: str,
-    base: str,
-    start: str | None,
-    data: list[str],
-    config: Path | None,
-    overrides: list[str],
-    minutes: float | None,
-    resume: bool,
-    fresh: bool,
-    plan_only: bool,
-    cluster: str | None,
-    as_json: bool,
-) -> int:
+def _policy(order: Order) -> int:
     """A stage that learns from rewards, or the preferences that one of them learns from."""
     from finetune.recipe import read_as, shipped
     from finetune.rl.recipe import PolicyRecipe
     from self_improve.packages import must_have
     from testing_crew.errors import UserMistake
 
+    stage, data, overrides = order.stage, order.data, order.overrides
     method = "dpo" if stage == _PAIRS else stage
     traces = stage == _PAIRS and "traces" in data
     pairs = next((text.removeprefix("pairs:") for text in data if text.startswith("pairs:")), None)
@@ -97,41 +94,43 @@ def _policy(
         )
     if sources and stage != "dpo":
         overrides = [f"prompts.sources={json.dumps(sources)}", *overrides]
-    recipe = read_as(PolicyRecipe, config or shipped(method), overrides)
+    recipe = read_as(PolicyRecipe, order.config or shipped(method), overrides)
     if recipe.stage != method:
-        raise UserMistake(f"{config} is a recipe of {recipe.stage}, not of {method}")
+        raise UserMistake(f"{order.config} is a recipe of {recipe.stage}, not of {method}")
     must_have("training", "torch", "transformers", "peft", "trl")
     from finetune.rl import run as policy
 
     hush()
-    with _live(as_json) as tell:
+    with _live(order.as_json) as tell:
         if stage == _PAIRS:
             try:
-                folder, said = policy.make_pairs(recipe, base, start, traces=traces, cluster=cluster, tell=tell)
+                folder, said = policy.make_pairs(
+                    recipe, order.base, order.start, traces=traces, cluster=order.cluster, tell=tell
+                )
             except KeyboardInterrupt:
                 print("stopped; what is drawn is kept, and the same command goes on", file=sys.stderr)
                 return 130
         else:
             made = policy.open_policy_run(
                 recipe,
-                base,
-                start,
+                order.base,
+                order.start,
                 pairs=pairs,
-                minutes=minutes,
-                resume=resume,
-                fresh=fresh,
-                cluster=cluster,
+                minutes=order.minutes,
+                resume=order.resume,
+                fresh=order.fresh,
+                cluster=order.cluster,
                 tell=tell,
             )
             try:
-                adapter = policy.train_policy(made, tell, plan_only=plan_only)
+                adapter = policy.train_policy(made, tell, plan_only=order.plan_only)
             except KeyboardInterrupt:
                 print("stopped; the last checkpoint is kept: the same command with --resume goes on", file=sys.stderr)
                 return 130
     if stage == _PAIRS:
-        _say_pairs(folder, said, as_json)
+        _say_pairs(folder, said, order.as_json)
     elif adapter is not None:
-        _say_policy(adapter, made, as_json)
+        _say_policy(adapter, made, order.as_json)
     return 0
 
 
@@ -158,7 +157,7 @@ def _say_policy(adapter: Adapter, run: PolicyRun, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"folder": str(run.folder), "tag": tag, **adapter.model_dump()}, indent=2))
         return
-    first, best = adapter.held_out[0], max(adapter.held_out, key=lambda each: each.accepted + each.reward / 100)
+    first, best = adapter.held_out[0], adapter.best
     print(
         f"{adapter.name}: {first.accepted:.1%} → {best.accepted:.1%} of {best.n} answers to prompts held out are accepted"
     )

@@ -44,7 +44,7 @@ def judge(code: CodeUnderTest, tests: str, run: PytestRun) -> tuple[bool, tuple[
     if any(map(_is_always_equal, ast.walk(tree))):
         reasons.append("always_equal")
     if run.passed:
-        if not _was_imported(code, run):
+        if not was_imported(code, run):
             reasons.append("target_not_imported")
         if run.coverage.line == 0:  # None: the unit has no function body, so there is nothing that could be executed
             reasons.append("target_not_executed")
@@ -87,7 +87,8 @@ def forgives(tests: str) -> bool:
     )
 
 
-def _was_imported(code: CodeUnderTest, run: PytestRun) -> bool:
+def was_imported(code: CodeUnderTest, run: PytestRun) -> bool:
+    """Whether the target was imported from its real place."""
     if run.target_origin is None:
         return bool(run.coverage.line)  # the test took the module out of sys.modules again, but its lines ran
     if code.path is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from testing_crew.errors import UserMistake
 from testing_crew.project.imports import import_root
 from testing_crew.project.python import newer_python
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import UNREADABLE, parse
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
@@ -63,7 +63,7 @@ def read_source(path: Path) -> str:
 def _shape(source: str | bytes) -> str:
     try:
         return ast.dump(parse(source), include_attributes=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return ""
 
 
@@ -101,7 +101,7 @@ def parse_source(source: str, name: str, interpreter: str = sys.executable) -> a
     """
     try:
         return parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except UNREADABLE as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         own = f"{sys.version_info[0]}.{sys.version_info[1]}"

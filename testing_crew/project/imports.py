@@ -19,7 +19,7 @@ from pathlib import Path
 from testing_crew.project.layout import pytest_settings
 from testing_crew.project.options import python_path
 from testing_crew.project.python import Interpreter, inspect_interpreter
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import UNREADABLE, parse
 
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini", "testing_crew.toml", ".git")
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "site-packages"}
@@ -159,7 +159,7 @@ def imports_of(file: Path) -> frozenset[str]:
 def _imports_of(file: Path, changed: int) -> frozenset[str]:
     try:
         nodes: Iterable[ast.AST] = ast.walk(parse(file.read_bytes()))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return frozenset()
     names: set[str] = set()
     for node in nodes:

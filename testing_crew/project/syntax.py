@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import threading
 from typing import Literal
 
@@ -31,11 +32,8 @@ def _parse(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
 
     Ours take turns; libraries parse in threads of their own, so that what they disturb is done again.
     """
-    for tries_left in range(_TRIES - 1, -1, -1):
-        try:
-            with _parser:
-                return ast.parse(source, mode=mode)
-        except SystemError:
-            if not tries_left:
-                raise
-    raise AssertionError
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(SystemError), _parser:
+            return ast.parse(source, mode=mode)
+    with _parser:
+        return ast.parse(source, mode=mode)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testing_crew.project.syntax import parse_expression
+from testing_crew.project.syntax import UNREADABLE, parse_expression
 from testing_crew.runner.failures import MAX_VALUE, clip
 from testing_crew.runner.inside.watch import asserts
 
@@ -103,7 +103,7 @@ def _value(text: str) -> str | None:
     """The repr of the literal that ``text`` is; None where it is none, or one whose repr may vary from run to run."""
     try:
         return _literal(parse_expression(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return None
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.project.code import source_lines
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import UNREADABLE, parse
 from testing_crew.prompt.notes import strip
 from testing_crew.repair.origins import expectations, table_rows
 from trace_logger.records import CodeUnderTest
@@ -48,7 +48,7 @@ class Mended:
 def _parses(text: str) -> bool:
     try:
         parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return False
     return True
 
