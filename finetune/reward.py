@@ -38,11 +38,10 @@ from trace_logger.records import CodeUnderTest, Record
 
 STEP, PASSES, HONEST, COVERS, KILLS, TOO_LONG = 0.05, 0.15, 0.5, 0.2, 0.3, 0.1
 MUTANTS = 10  # of a target that are tried, the same for all files that are for it
-REPEATS = 4  # runs that must agree
 _TRIES = 3  # of a file that could not be run
-_FREE = 6  # statements of any file
-_EACH = 2  # statements for each line reached or change noticed
-_ALL_TOO_LONG = 40  # statements beyond these
+_ASSERTION = 8  # nodes of a syntax tree: `assert f(1) == 2`; a row of a table has nearly as many
+_FREE = 6.0  # assertions' worth of any file
+_EACH = 0.75  # and for each line reached or change noticed
 
 # Modules that a plain test needs, and that cannot reach into the process that runs it.
 _HARMLESS = {
@@ -170,7 +169,7 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
         tree = read(plan.tests)
     except UNREADABLE:
         return Reward(value=0.0, verdict="error", seconds=time.monotonic() - began)
-    gate = Gate(runner, REPEATS, mutants, cold=not is_plain(tree, plan.code.module))
+    gate = Gate(runner, 2, mutants, cold=not is_plain(tree, plan.code.module), brief=True)
     found = gate.judge(plan)
     run = found.run
     covers = run.coverage.line or 0.0
@@ -183,8 +182,7 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
         "covers": covers,
     }
     count = found.mutants
-    statements = sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
-    too_long = _too_long(statements, _lines(plan) * covers + (count.killed if count else 0))
+    too_long = _too_long(tree, _lines(plan) * covers + (count.killed if count else 0))
     if run.passed:
         kills = count.killed / max(1, count.tried - count.equivalent) if count else 0.0
         # Flaky or not: what passes and is refused is worth less than what honestly fails.
@@ -213,8 +211,10 @@ def _lines(plan: Plan) -> int:
     return last - first + 1
 
 
-def _too_long(statements: int, gained: float) -> float:
-    return min(1.0, max(0.0, (statements - _FREE - _EACH * gained) / _ALL_TOO_LONG))
+def _too_long(tree: ast.Module, gained: float) -> float:
+    """The share of a file that it has no need of: of what is twice as long as it may be, a half."""
+    length = sum(1 for _ in ast.walk(tree)) / _ASSERTION
+    return max(0.0, 1 - (_FREE + _EACH * gained) / length)
 
 
 def is_plain(tree: ast.Module, module: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
+import itertools
 import json
 import statistics
 from collections import Counter
@@ -18,7 +20,7 @@ from finetune.reward import Grader, Reward
 from finetune.rl.asked import Asked
 from testing_crew import prompt
 from testing_crew.backends.base import Backend, Sampling
-from testing_crew.backends.many import complete_many
+from testing_crew.backends.many import Answer, complete_many
 from testing_crew.errors import PromptTooLong, TestingCrewError, UserMistake
 from testing_crew.project.code import parts
 from trace_logger.curation.fingerprints import code_hash
@@ -28,6 +30,7 @@ from trace_logger.records import Record
 from trace_logger.store import TraceStore
 
 PAIRS, HELD_OUT, CHOSEN, MANIFEST = "pairs.jsonl", "held_out.jsonl", "chosen.jsonl", "manifest.json"
+_TOGETHER = 16  # prompts whose answers are asked for at once; what a kill loses
 
 
 class PairRecipe(BaseModel):
@@ -45,6 +48,7 @@ class PairRecipe(BaseModel):
     margin: float = Field(default=0.2, gt=0, le=1)
     longer: float = Field(default=2.0, ge=1)
     most: int = Field(default=2, ge=1)
+    accepted: int = Field(default=4, ge=1, description="accepted answers of a prompt that are kept to imitate")
     alike: float = Field(default=0.95, gt=0, le=1)
 
 
@@ -84,25 +88,37 @@ def draw(
     Raises GenerationFailed where the model stops answering, SandboxError where nothing can be run: what was done stands.
     """
     done = Journal(kept, Drawn)
-    for number, each in enumerate(asked):
-        if each.id not in done:
-            asks = [
-                (each.prompt, _sampling(recipe, longest, seed + number * recipe.answers + n))
-                for n in range(recipe.answers)
-            ]
-            texts: list[str] = []
-            for answer in complete_many(backend, asks):
-                if isinstance(answer, PromptTooLong):
-                    break
-                if isinstance(answer, TestingCrewError):
-                    raise answer
-                texts.append(each.tests(answer.text) or answer.text)
-            done.add(
-                each.id, Drawn(texts=tuple(texts), rewards=tuple(grader.grade([each.sample(text) for text in texts])))
-            )
-        if tell is not None:
-            tell("answers drawn and run", number + 1, len(asked))
+    todo = [(number, each) for number, each in enumerate(asked) if each.id not in done]
+    there = len(asked) - len(todo)
+    for start in range(0, len(todo), _TOGETHER):
+        some = todo[start : start + _TOGETHER]
+        asks = [
+            (each.prompt, _sampling(recipe, longest, seed + number * recipe.answers + n))
+            for number, each in some
+            for n in range(recipe.answers)
+        ]
+        # Those that follow are written while one prompt's are run.
+        with contextlib.closing(complete_many(backend, asks)) as answers:
+            for _, each in some:
+                texts = _texts(each, list(itertools.islice(answers, recipe.answers)))
+                rewards = grader.grade([each.sample(text) for text in texts])
+                done.add(each.id, Drawn(texts=tuple(texts), rewards=tuple(rewards)))
+                there += 1
+                if tell is not None:
+                    tell("answers drawn and run", there, len(asked))
     return {each.id: done[each.id] for each in asked}
+
+
+def _texts(asked: Asked, answers: Sequence[Answer]) -> list[str]:
+    """The test files that the answers hold, none where the prompt is too long. Raises what kept the model from answering."""
+    texts: list[str] = []
+    for answer in answers:
+        if isinstance(answer, PromptTooLong):
+            return []
+        if isinstance(answer, TestingCrewError):
+            raise answer
+        texts.append(asked.tests(answer.text) or answer.text)
+    return texts
 
 
 def _sampling(recipe: PairRecipe, longest: int, seed: int) -> Sampling:
@@ -197,21 +213,34 @@ def figures(pairs: Sequence[Pair], drawn: Sequence[Drawn]) -> dict[str, Any]:
     }
 
 
-def write_pairs(folder: Path, pairs: Sequence[Pair], held_out: Sequence[Asked], manifest: dict[str, Any]) -> None:
+def accepted_of(asked: Asked, drawn: Drawn, most: int) -> list[Row]:
+    """The best accepted answers to one prompt, each once: rows to imitate, as ``train a --data rows:FILE`` takes them."""
+    known = dict(zip(drawn.texts, drawn.rewards, strict=True))
+    good = sorted((t for t, r in known.items() if r.accepted), key=lambda t: (-known[t].value, len(t)))
+    return [_row(asked, text, number) for number, text in enumerate(good[:most])]
+
+
+def _row(of: Asked | Pair, completion: str, number: int) -> Row:
+    return Row(
+        id=f"{of.id}+{number}",
+        source=of.source,
+        kind="generate",
+        group=of.group,
+        prompt=of.prompt,
+        completion=completion,
+        licence=of.licence,
+    )
+
+
+def write_pairs(
+    folder: Path, pairs: Sequence[Pair], accepted: Sequence[Row], held_out: Sequence[Asked], manifest: dict[str, Any]
+) -> None:
     """Write the data set into ``folder``: the manifest last, which says that all is there."""
-    rows = [
-        Row(
-            id=p.id,
-            source=p.source,
-            kind="generate",
-            group=p.group,
-            prompt=p.prompt,
-            completion=p.chosen,
-            licence=p.licence,
-        )
-        for p in pairs
-    ]
-    (folder / CHOSEN).write_bytes(to_jsonl(rows))
+    rows: dict[tuple[str, str], Row] = {}
+    for row in (*accepted, *(_row(pair, pair.chosen, 0) for pair in pairs)):  # what traces chose is in the pairs alone
+        rows.setdefault((row.prompt, row.completion), row)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    (folder / CHOSEN).write_bytes(to_jsonl(rows.values()))
     for name, lines in (
         (PAIRS, [pair.model_dump_json() for pair in pairs]),
         (HELD_OUT, [each.model_dump_json() for each in held_out]),

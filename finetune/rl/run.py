@@ -16,7 +16,7 @@ from finetune.bases import Base, find_base, load_tokenizer
 from finetune.reward import Grader
 from finetune.rl.asked import Asked, prompts_of
 from finetune.rl.held_out import HeldOut
-from finetune.rl.preferences import Pair, draw, figures, pairs_of, pairs_of_traces, read_pairs, write_pairs
+from finetune.rl.preferences import Pair, accepted_of, draw, figures, pairs_of, pairs_of_traces, read_pairs, write_pairs
 from finetune.rl.recipe import PolicyRecipe
 from finetune.runs import InFolder, Tell, reading, version_of
 from finetune.train import leave, save, told
@@ -27,7 +27,7 @@ from testing_crew.runner.plan import Limits
 from testing_crew.runner.run import Runner
 from trace_logger.workspace import workspace
 
-LIMITS = Limits(wall_seconds=10, cpu_seconds=10)  # of one run of an answer
+LIMITS = Limits(wall_seconds=5, cpu_seconds=5)  # of one run of an answer; 1 in 50 hangs, and a step waits for it
 REWARDS = "rewards.jsonl"
 
 
@@ -179,7 +179,8 @@ def make_pairs(
         )
     said = {**manifest, "model": tag, "revision": backend.revision, "pairs_recipe": recipe.pairs.model_dump()}
     said |= figures(pairs, list(drawn.values()))
-    write_pairs(folder, pairs, held_out, said)
+    accepted = [row for each in asked for row in accepted_of(each, drawn[each.id], recipe.pairs.accepted)]
+    write_pairs(folder, pairs, accepted, held_out, {**said, "accepted_rows": len(accepted)})
     return folder, said
 
 

@@ -51,6 +51,8 @@ def run_stage(order: Order) -> int:
         return _policy(order)
     if stage not in STAGES:
         raise UserMistake(f"there is no stage {stage!r}", hint=f"stages: {', '.join((*STAGES, _PAIRS, *METHODS))}")
+    if order.cluster is not None:
+        raise UserMistake(f"stage {stage} runs no answers, which is what --ray is for", hint="leave --ray out")
     if order.data:
         overrides = [f"data.sources={json.dumps(order.data)}", *overrides]
     recipe = read_recipe(order.config or shipped(stage), overrides)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,7 +19,7 @@ def candidates_of(backend: Backend, wanted: int) -> int:
     return min(wanted, getattr(backend, "at_once", 1))
 
 
-def complete_many(backend: Backend, asks: Sequence[Asked]) -> Iterator[Answer]:
+def complete_many(backend: Backend, asks: Sequence[Asked]) -> Generator[Answer, None, None]:
     """The answers to ``asks``, in their order, each as soon as it is there; what cannot be answered gives its error.
 
     The others go on being made while one is looked at. After an error that is not the prompt's own no more is asked: what is
@@ -100,7 +100,7 @@ def _side_by_side(backend: Backend, asks: Sequence[Asked], threads: int) -> _Wor
     return made
 
 
-def _behind(made: _Work) -> Iterator[Answer]:
+def _behind(made: _Work) -> Generator[Answer, None, None]:
     failed: TestingCrewError | None = None
     try:
         for answer in made.answers:

@@ -14,7 +14,7 @@ import ast
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from testing_crew.gate.examples import contradictions
@@ -61,6 +61,7 @@ class Gate:
     ``repeats`` is how many runs in all must agree, ``mutants`` how many are tried (None: all). A file so slow that this takes
     longer than ``seconds`` gets fewer of both, at least ``LEAST_RUNS`` runs and `LEAST_MUTANTS`, and the figures say how many.
     ``cold`` is whether one of the runs is a plain, cold pytest: what comes to be accepted without it is not proven.
+    ``brief`` ends with the first reason against a file, says nothing of the code, and has one run prove two things.
     """
 
     runner: Runner
@@ -69,6 +70,7 @@ class Gate:
     seconds: float | None = 60
     seed: int = 0
     cold: bool = True
+    brief: bool = False
 
     def judge(self, plan: Plan, failed: str | None = None, tell: Progress | None = None) -> Judgement:
         """Run ``plan`` and judge it; ``failed`` is the test file that it is a repair of.
@@ -100,17 +102,21 @@ class Gate:
         _, reasons = judge(plan.code, plan.tests, first.run)
         if failed is not None:
             reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
-        suspicious = contradictions(self.runner, plan)
+        suspicious = () if self.brief else contradictions(self.runner, plan)
         if not first.run.passed or not {"too_large", "unreadable"}.isdisjoint(reasons):
             return Judgement(first.run, False, reasons, suspects=suspicious)
         # Of a whole file, the constants alone may be tested.
         settled = DOUBTS if plan.code.unit else DOUBTS | {_NOT_EXECUTED}
         doubts = tuple(reason for reason in reasons if reason in settled)
         reasons = tuple(reason for reason in reasons if reason not in settled)
+        if self.brief and reasons:
+            return Judgement(first.run, False, (*doubts, *reasons))
         until = None if self.seconds is None else time.monotonic() + self.seconds
         raising = disabled(plan.code.source, plan.range)
         hollow = None if _NOT_EXECUTED in doubts else raising
         tricks = None if reasons else beside.submit(self._tricks, plan, hollow)
+        if self.brief and tricks is not None and tricks.result()[0]:
+            return Judgement(first.run, False, (*doubts, *tricks.result()[0]))
         steady = self._repeat(plan, until, tell, beside, cold)
         if not first.run.warm:
             steady()  # each run is a whole pytest of its own: no more of them at once
@@ -144,14 +150,18 @@ class Gate:
         """A reason, and whether the project's code looks at the target in place of calling it.
 
         A file that passes against functions that only raise does not use them, or lies about its tests. One that does not pass
-        against a text that does the same as the target's own, loaded as a mutant is, looks at how it is run.
+        against a text that does the same as the target's own, loaded as a mutant is, looks at how it is run: ``brief``, that
+        run is also the one that must agree with the first, and whether it fails by its order alone is asked where it fails.
         """
         hollow = Variation(measure=False, source=raising, stop_first=True)
         if raising is not None and self.runner.execute(plan, hollow).run.passed:
             return ("passes_without_target",), False
-        same = self.runner.execute(plan, Variation(measure=False, source=plan.code.source, form="restated"))
+        other = Variation(measure=False, shuffle=self.seed, hash_seed=OTHER_HASH_SEED)
+        again = other if self.brief else Variation(measure=False)
+        same = self.runner.execute(plan, replace(again, source=plan.code.source, form="restated"))
         if not same.run.passed:
-            return ("notices_mutation",), False
+            flaky = self.brief and not self.runner.execute(plan, other).run.passed
+            return ("flaky:1/2" if flaky else "notices_mutation",), False
         if same.mutant is not None and same.mutant.dissected:
             return ("reads_bytecode",), False
         return (), same.mutant is not None and same.mutant.looked

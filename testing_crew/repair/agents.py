@@ -184,7 +184,7 @@ class AgentWriter:
     def write_many(self, asks: Sequence[Ask]) -> Iterator[Completion | TestingCrewError]:
         """See `Writer`. The model is asked for all at once; each answer goes through an agent and a task of its own."""
         prompts = [(ask.prompt, ask.sampling) for ask in asks]
-        with closing(complete_many(self._backend, prompts)) as answers:  # type: ignore[type-var]
+        with closing(complete_many(self._backend, prompts)) as answers:
             for ask, answer in zip(asks, answers, strict=True):
                 if not isinstance(answer, TestingCrewError):
                     self._told(ask, answer)

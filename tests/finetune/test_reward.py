@@ -6,6 +6,7 @@ import random
 import re
 import sys
 
+import children
 import command_line
 import pytest
 from cheats import HONEST, MATHX, NOT_PASSING, ONLY_LOOK_LIKE_IT, REFUSED
@@ -87,10 +88,26 @@ def test_hollow_tests_beside_a_failing_one_earn_nothing(grader):
 
 
 def test_length_without_gain_costs(grader):
-    long = HONEST + "".join(f"def test_{n}():\n    assert add(1, 2) == 3\n" for n in range(30))
-    short, padded = grader.grade([sample(HONEST), sample(long)])
-    assert padded.accepted
-    assert LEAST_OF_HONEST <= padded.value < short.value
+    again = ["".join(f"def test_{n}():\n    assert add(1, 2) == 3\n" for n in range(most)) for most in (1, 12, 30)]
+    short, some, many = grader.grade([sample(HONEST + more) for more in again])
+    assert some.accepted
+    assert short.too_long == 0.0  # what is short needs no excuse
+    assert LEAST_OF_HONEST <= many.value < some.value < short.value
+
+
+def test_what_fails_by_its_order_or_a_hash_is_flaky(grader):
+    order = "import mathx\nseen = []\n" + "".join(
+        f"def test_{n}():\n    seen.append({n})\n    assert mathx.add(seen[0], 1) == 1\n" for n in range(6)
+    )
+    hashed = "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 3\n    assert hash('a') == HASH\n"
+    found = grader.grade([sample(order), sample(hashed.replace("HASH", str(_hash())))])
+    assert [(reward.value, reward.refused) for reward in found] == [(0.0, ("flaky:1/2",))] * 2
+
+
+def _hash():
+    """What ``hash("a")`` is in the first run."""
+    done = children.run([sys.executable, "-c", "print(hash('a'))"], env={"PYTHONHASHSEED": "0"})
+    return int(done.stdout)
 
 
 def test_what_hangs_crashes_or_devours_has_a_value(grader):

@@ -53,7 +53,7 @@ def _pairs(recipe, tmp_path):
             )
             for each in asked.asked[:8]
         ]
-        write_pairs(folder, pairs, asked.held_out, {"prompt_version": 3})
+        write_pairs(folder, pairs, [], asked.held_out, {"prompt_version": 3})
     return folder
 
 

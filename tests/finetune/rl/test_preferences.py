@@ -9,8 +9,20 @@ import pytest
 from finetune.bases import find_base, load_tokenizer
 from finetune.reward import Grader, Reward
 from finetune.rl.asked import Asked, PromptRecipe, prompts_of
-from finetune.rl.preferences import Drawn, PairRecipe, draw, figures, pairs_of, read_pairs, write_pairs
+from finetune.rl.preferences import (
+    Drawn,
+    PairRecipe,
+    accepted_of,
+    draw,
+    figures,
+    pairs_of,
+    pairs_of_traces,
+    read_pairs,
+    write_pairs,
+)
+from testing_crew import TestingCrew, prompt
 from testing_crew.backends.base import Completion
+from testing_crew.config import Config
 from testing_crew.errors import GenerationFailed, UserMistake
 from testing_crew.runner.run import Limits, Runner
 from trace_logger.records import CodeUnderTest
@@ -124,6 +136,33 @@ def test_what_is_alike_is_chosen_once():
     assert [pair.chosen for pair in found] == [RIGHT]
 
 
+def test_the_accepted_answers_are_there_to_imitate(tmp_path):
+    better, best = GOOD.model_copy(update={"value": 0.95}), GOOD.model_copy(update={"value": 0.99})
+    drawn = _drawn((RIGHT, GOOD), (ALSO, best), (HOLLOW, BAD), (LONG, better), (RIGHT, GOOD))
+    rows = accepted_of(ASKED, drawn, 2)
+    assert [(row.completion, row.prompt, row.licence) for row in rows] == [
+        (ALSO, ASKED.prompt, "MIT"),
+        (LONG, ASKED.prompt, "MIT"),
+    ]
+    write_pairs(tmp_path, pairs_of(ASKED, drawn, PairRecipe(longer=50)), rows, [ASKED], {"prompt_version": 3})
+    kept = [json.loads(line) for line in (tmp_path / "chosen.jsonl").read_text().splitlines()]
+    assert [row["completion"] for row in kept] == [ALSO, LONG]
+
+
+def test_what_the_agent_mended_is_a_pair(tmp_path, home):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "grows.py").write_text(CODE)
+    agent = TestingCrew(backend=Scripted(WRONG, RIGHT), config=Config())
+    assert list(agent.run(CODE, str(tmp_path / "grows.py")))[-1]["success"]
+    (pair,) = pairs_of_traces(home / "traces.db", 3)
+    assert (pair.rejected, pair.chosen, pair.source) == (WRONG, RIGHT, "traces")
+    assert pair.prompt == prompt.generate(
+        "# module: grows\n# unit: grow\n" + CODE, 3
+    )  # as the model is asked, not to repair
+    with pytest.raises(UserMistake, match="there is no"):
+        next(pairs_of_traces(tmp_path / "none.db", 3))
+
+
 def test_prompts_of_ones_own_code(tmp_path, tokenizer, home):
     (tmp_path / "src").mkdir()
     for number in range(12):
@@ -159,7 +198,7 @@ def test_a_data_set_that_is_not_whole_is_told(tmp_path):
     with pytest.raises(UserMistake, match="holds no pairs"):
         read_pairs(tmp_path)
     pairs = pairs_of(ASKED, _drawn((RIGHT, GOOD), (HOLLOW, BAD)), PairRecipe())
-    write_pairs(tmp_path, pairs, [ASKED], {"prompt_version": 3})
+    write_pairs(tmp_path, pairs, [], [ASKED], {"prompt_version": 3})
     assert read_pairs(tmp_path)[:2] == (pairs, [ASKED])
     rows = [json.loads(line) for line in (tmp_path / "chosen.jsonl").read_text().splitlines()]
     assert [row["completion"] for row in rows] == [RIGHT]
