@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=PASSIVE
 crew="${PYTHON:-.venv/bin/python} -m self_improve.cli.app"
-base=embedded data=() prompts=300 steps=60 limit=() out=runs/out/preference
+base=embedded data=() prompts=500 steps=48 limit=() out=runs/out/preference
 while [ $# -gt 0 ]; do
   case "$1" in
     --base) base=$2; shift 2 ;;
@@ -22,7 +22,9 @@ while [ $# -gt 0 ]; do
     *) echo "unknown: $1" >&2; exit 2 ;;
   esac
 done
-[ ${#data[@]} -gt 0 ] || data=(--data synthetic:1500)
+[ ${#data[@]} -gt 0 ] || data=(--data synthetic:2500)
+# Ten times and more what suits a model of a thousand times its size; its answers are short, and what is longer has gone astray.
+rates() { [ "$base" = embedded ] && echo "--set learning_rate=$1" || true; }
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export TESTING_CREW_HOME=$out/home
@@ -38,13 +40,15 @@ step() { # step NAME COMMAND…: once, with what it said as NAME.json
 
 [ -s "$out/scored.json" ] || $crew bench fingerprints --out "$out/scored.json"
 asked=(--set "prompts.fingerprints=$out/scored.json" --set "prompts.rows=$prompts")
-step pairs $crew train dpo-data --base "$base" "${data[@]}" "${asked[@]}"
+step pairs $crew train dpo-data --base "$base" "${data[@]}" "${asked[@]}" --set pairs.answers=12
 pairs=$(value "$out/pairs.json" folder)
-step sft $crew train a --base "$base" --from none --data "rows:$pairs/chosen.jsonl" --set data.near_duplicates=1.0 --resume
+step sft $crew train a --base "$base" --from none --data "rows:$pairs/chosen.jsonl" --set data.near_duplicates=1.0 \
+  --set data.dev_share=0.08 --set epochs=3 --set accumulation=1 $(rates 5e-4) --resume
 sft=$(value "$out/sft.json" folder)
-step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$steps" --resume
+step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$((2 * steps))" $(rates 5e-5) --resume
 for method in grpo ppo; do
-  step $method $crew train $method --base "$base" --from "$sft" "${data[@]}" "${asked[@]}" --set "steps=$steps" --resume
+  step $method $crew train $method --base "$base" --from "$sft" "${data[@]}" "${asked[@]}" --set prompts.longest_answer=256 \
+    --set "steps=$steps" $(rates 1e-4) --resume
 done
 for name in base sft dpo grpo ppo; do
   tag=$base
