@@ -43,7 +43,7 @@ asked=(--set "prompts.fingerprints=$out/scored.json" --set "prompts.rows=$prompt
 step pairs $crew train dpo-data --base "$base" "${data[@]}" "${asked[@]}" --set pairs.answers=12
 pairs=$(value "$out/pairs.json" folder)
 step sft $crew train a --base "$base" --from none --data "rows:$pairs/chosen.jsonl" --set data.near_duplicates=1.0 \
-  --set data.dev_share=0.08 --set epochs=3 --set accumulation=1 $(rates 5e-4) --resume
+  --set data.answers=4 --set data.dev_share=0.08 --set epochs=3 --set accumulation=1 $(rates 5e-4) --resume
 sft=$(value "$out/sft.json" folder)
 step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$((2 * steps))" $(rates 5e-5) --resume
 for method in grpo ppo; do

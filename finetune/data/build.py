@@ -31,7 +31,8 @@ class DataRecipe(BaseModel):
     """What a data set is made of; see `sources.open_source` for the form of a source.
 
     ``max_tokens`` bounds prompt and completion together. ``rows`` is a subset by seed, taken after all filters.
-    ``near_duplicates`` is a Jaccard similarity; 1 switches that filter off. ``replay`` names sources whose train rows are mixed
+    ``answers`` is how many rows may ask the same, each with an answer of its own. ``near_duplicates`` is a Jaccard similarity; 1
+    switches that filter off. ``replay`` names sources whose train rows are mixed
     in until they are ``replay_share`` of the train set. ``prompt_version`` is that of the rows that ask for a repair; the
     version belongs to the model, and where None is given a stage keeps that of what it starts from.
     """
@@ -45,6 +46,7 @@ class DataRecipe(BaseModel):
     dev_rows: int | None = Field(None, gt=0)
     verify: bool = False
     fingerprints: str | None = None
+    answers: int = Field(1, ge=1)
     near_duplicates: float = Field(0.85, gt=0, le=1)
     replay: tuple[str, ...] = ()
     replay_share: float = Field(0.0, ge=0, lt=1)
@@ -142,7 +144,7 @@ class _Work:
         recipe = self.recipe
         rows = [row for source, context in opened for row in self.read(source, context)]
         self.none_left(rows)
-        rows = self.step("same code or prompt", rows, filters.unlike(rows))
+        rows = self.step("same code or prompt", rows, filters.unlike(rows, recipe.answers))
         sizes = filters.lengths(rows, self.measure, self.tell)
         short = [row for row, size in zip(rows, sizes, strict=True) if size <= recipe.max_tokens]
         rows = self.step(f"longer than {recipe.max_tokens} tokens", rows, short, longest=max(sizes))

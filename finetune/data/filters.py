@@ -48,16 +48,20 @@ def lengths(rows: Sequence[Row], measure: Lengths, tell: Told | None = None) -> 
     return found
 
 
-def unlike(rows: Iterable[Row]) -> list[Row]:
-    """The first of the rows that ask the same: for the same normalised code, or (repairs and the like) the same prompt."""
-    seen: set[str] = set()
+def unlike(rows: Iterable[Row], answers: int = 1) -> list[Row]:
+    """The rows without those that ask what ``answers`` others have asked already, or answer it in the same words.
+
+    The same is asked for the same normalised code, or (by repairs and the like) with the same prompt.
+    """
+    seen: dict[str, set[str]] = {}
     kept = []
     for row in rows:
         key = (
             code_hash(module_of(row)[1]) if row.kind == "generate" else hashlib.sha256(row.prompt.encode()).hexdigest()
         )
-        if key not in seen:
-            seen.add(key)
+        known = seen.setdefault(key, set())
+        if len(known) < answers and row.completion not in known:
+            known.add(row.completion)
             kept.append(row)
     return kept
 
