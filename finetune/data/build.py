@@ -32,9 +32,9 @@ class DataRecipe(BaseModel):
 
     ``max_tokens`` bounds prompt and completion together. ``rows`` is a subset by seed, taken after all filters.
     ``answers`` is how many rows may ask the same, each with an answer of its own. ``near_duplicates`` is a Jaccard similarity; 1
-    switches that filter off. ``replay`` names sources whose train rows are mixed
-    in until they are ``replay_share`` of the train set. ``prompt_version`` is that of the rows that ask for a repair; the
-    version belongs to the model, and where None is given a stage keeps that of what it starts from.
+    switches that filter off. ``replay`` names sources whose train rows are mixed in until they are ``replay_share`` of the train
+    set. ``prompt_version`` is that of the rows that ask for a repair; the version belongs to the model, and where None is given a
+    stage keeps that of what it starts from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

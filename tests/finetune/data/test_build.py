@@ -59,6 +59,16 @@ def test_the_same_solution_and_near_ones_are_taken_once(built, jsonl):
     assert len(built(file).train) == 3
 
 
+def test_several_answers_to_one_question_where_the_recipe_says_so(built, jsonl):
+    code = "# module: moves\n\ndef move(place):\n    return place + 2\n"
+    asked = {"source": "own", "kind": "generate", "group": "1", "prompt": prompt.generate(code)}
+    texts = [f"import moves\n\n\ndef test_move():\n    assert moves.move({n}) == {n + 2}\n" for n in (1, 1, 2, 3)]
+    file = f"rows:{jsonl([{**asked, 'id': str(number), 'completion': text} for number, text in enumerate(texts)])}"
+    for answers, kept in ((1, ["0"]), (2, ["0", "2"]), (9, ["0", "2", "3"])):
+        data = built(file, answers=answers, near_duplicates=1.0, dev_share=0)
+        assert sorted(row.id for row in data.train) == kept
+
+
 def test_rows_that_are_too_long_are_counted_and_dropped(built, jsonl, tokenizer):
     data = built(f"kodcode:{jsonl(many(12))}", max_tokens=200)
     gone = step(data, "longer than 200")
