@@ -262,3 +262,35 @@ def read_pairs(folder: Path) -> tuple[list[Pair], list[Asked], dict[str, Any]]:
     if not pairs or not held:
         raise UserMistake(f"{folder} holds no pair" if not pairs else f"{folder} holds no prompt to judge by")
     return pairs, held, manifest
+
+
+def joined(folders: Sequence[Path]) -> tuple[list[Pair], list[Asked], dict[str, Any]]:
+    """What `read_pairs` gives of each folder, as one data set: held out in turns, and nothing that another one learns from.
+
+    Raises UserMistake as that does, and where they were made for prompts of different versions.
+    """
+    read = [read_pairs(folder) for folder in folders]
+    if len(read) == 1:
+        return read[0]
+    manifests = [manifest for _, _, manifest in read]
+    versions = {manifest.get("prompt_version") for manifest in manifests}
+    if len(versions) > 1:
+        raise UserMistake(f"these pairs are of prompts of different versions: {', '.join(map(str, folders))}")
+    pairs = [pair for some, _, _ in read for pair in some]
+    learned = {pair.prompt for pair in pairs}
+    turns = itertools.zip_longest(*(held for _, held, _ in read))
+    held = [each for turn in turns for each in turn if each is not None and each.prompt not in learned]
+    licences: Counter[str] = Counter()
+    for manifest in manifests:
+        licences.update(manifest.get("licences", {}))
+    return (
+        pairs,
+        held,
+        {
+            "prompt_version": versions.pop(),
+            "recipe": {"sources": [name for m in manifests for name in m.get("recipe", {}).get("sources", ())]},
+            "licences": dict(licences),
+            "sha256": [manifest.get("sha256") for manifest in manifests],
+            "parts": manifests,
+        },
+    )

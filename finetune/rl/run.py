@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from finetune.bases import Base, find_base, load_tokenizer
 from finetune.reward import Grader
 from finetune.rl.asked import Asked, prompts_of
 from finetune.rl.held_out import HeldOut
-from finetune.rl.preferences import Pair, accepted_of, draw, figures, pairs_of, pairs_of_traces, read_pairs, write_pairs
+from finetune.rl.preferences import Pair, accepted_of, draw, figures, joined, pairs_of, pairs_of_traces, write_pairs
 from finetune.rl.recipe import PolicyRecipe
 from finetune.runs import InFolder, Tell, reading, version_of
 from finetune.train import leave, save, told
@@ -54,11 +55,14 @@ class PolicyPlan(BaseModel):
     evaluations: int
 
 
-def pairs_folder(named: str | None) -> Path:
-    """The folder of preferences that ``named`` names, else the workspace's newest. Raises UserMistake where there is none."""
-    if named:
-        place = Path(named).expanduser()
-        return place if place.exists() else workspace() / "datasets" / named
+def pairs_folder(named: str) -> Path:
+    """The folder of preferences that ``named`` names: a path, or one of the workspace's."""
+    place = Path(named).expanduser()
+    return place if place.exists() else workspace() / "datasets" / named
+
+
+def newest_pairs() -> Path:
+    """The folder of the preferences that the workspace had last. Raises UserMistake where there are none."""
     found = sorted(workspace().glob("datasets/pairs-*/manifest.json"), key=lambda file: file.stat().st_mtime)
     if not found:
         raise UserMistake(
@@ -72,7 +76,7 @@ def open_policy_run(
     base_name: str,
     start: str | None = None,
     *,
-    pairs: str | None = None,
+    pairs: Sequence[str] = (),
     minutes: float | None = None,
     resume: bool = False,
     fresh: bool = False,
@@ -90,7 +94,7 @@ def open_policy_run(
     asked: list[Asked] = []
     chosen: list[Pair] = []
     if recipe.stage == "dpo":
-        chosen, held_out, manifest = read_pairs(pairs_folder(pairs))
+        chosen, held_out, manifest = joined([pairs_folder(named) for named in pairs] or [newest_pairs()])
         held_out = held_out[: recipe.prompts.dev_rows]
     else:
         recipe = with_version(recipe, base, begin)

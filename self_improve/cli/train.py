@@ -88,7 +88,7 @@ def _policy(order: Order) -> int:
     stage, data, overrides = order.stage, order.data, order.overrides
     method = "dpo" if stage == _PAIRS else stage
     traces = stage == _PAIRS and "traces" in data
-    pairs = next((text.removeprefix("pairs:") for text in data if text.startswith("pairs:")), None)
+    pairs = [text.removeprefix("pairs:") for text in data if text.startswith("pairs:")]
     sources = [text for text in data if text != "traces" or not traces]
     if stage == "dpo" and [text for text in data if not text.startswith("pairs:")]:
         raise UserMistake(

@@ -149,7 +149,7 @@ def test_an_empty_answer_is_worth_nothing(opened):
 
 def test_what_is_missing_is_told(recipe, home, tmp_path):
     with pytest.raises(UserMistake, match="holds no pairs"):
-        open_policy_run(recipe("dpo"), "embedded", pairs=str(tmp_path))
+        open_policy_run(recipe("dpo"), "embedded", pairs=[str(tmp_path)])
     with pytest.raises(UserMistake, match="there is no adapter"):
         open_policy_run(recipe("ppo"), "embedded", "nowhere")
 
