@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
@@ -55,13 +58,20 @@ def work_on(
 
 
 def _target(crew: TestingCrew, task: Task) -> Target:
-    target = target_for(task.code, task.file, crew.interpreter)
+    file = task.file if Path(task.file).is_file() else str(Path(_nowhere().name, Path(task.file).name))
+    target = target_for(task.code, file, crew.interpreter)
     if task.unit is None:
         return target
     units = tuple(unit for unit in target.units if unit.unit == task.unit)
     if not units:
         raise UserMistake(f"{task.file} has no {task.unit} in it")
     return replace(target, units=units)
+
+
+@cache
+def _nowhere() -> TemporaryDirectory[str]:
+    """Where a snippet stands: in no project, or what is measured would depend on the folder that a run was started in."""
+    return TemporaryDirectory(prefix="benchmark-")
 
 
 def _rounds(crew: TestingCrew, target: Target, command: str, derive: bool) -> tuple[Job, int | None, int | None]:

@@ -279,13 +279,13 @@ def joined(folders: Sequence[Path]) -> tuple[list[Pair], list[Asked], dict[str, 
     pairs = [pair for some, _, _ in read for pair in some]
     learned = {pair.prompt for pair in pairs}
     turns = itertools.zip_longest(*(held for _, held, _ in read))
-    held = [each for turn in turns for each in turn if each is not None and each.prompt not in learned]
+    held = {each.prompt: each for turn in turns for each in turn if each is not None and each.prompt not in learned}
     licences: Counter[str] = Counter()
     for manifest in manifests:
         licences.update(manifest.get("licences", {}))
     return (
         pairs,
-        held,
+        list(held.values()),
         {
             "prompt_version": versions.pop(),
             "recipe": {"sources": [name for m in manifests for name in m.get("recipe", {}).get("sources", ())]},

@@ -72,6 +72,16 @@ def test_rounds_are_told_apart_and_infrastructure_errors_are_not_failures(script
     assert all(a.prompt and a.completion and a.run.verdict for o in kept.outcomes for a in o.attempts)
 
 
+def test_the_folder_that_a_run_is_started_in_has_no_part_in_it(scripted, home):
+    (home / "pyproject.toml").touch()
+    (home / "conftest.py").write_text("raise RuntimeError('not of the task')\n")
+    (home / "pluggy.py").write_text("")  # for which warm runs would be refused
+    run, _ = performed(OURS[:1], scripted([answer_for("one", 2)]))
+    assert run.outcomes[0].accepted_in == 1
+    (attempt,) = run.outcomes[0].attempts
+    assert "would be hidden" not in attempt.run.sandbox
+
+
 def test_samples_know_nothing_of_each_other_and_give_the_unbiased_rate(scripted):
     right, wrong = answer_for("one", 2), answer_for("one", 3)
     run, _ = performed(OURS[:1], scripted([right, right, wrong, wrong]), samples=3)

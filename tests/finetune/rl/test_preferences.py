@@ -15,6 +15,7 @@ from finetune.rl.preferences import (
     accepted_of,
     draw,
     figures,
+    joined,
     pairs_of,
     pairs_of_traces,
     read_pairs,
@@ -205,6 +206,23 @@ def test_a_data_set_that_is_not_whole_is_told(tmp_path):
     (tmp_path / "held_out.jsonl").write_text("")
     with pytest.raises(UserMistake, match="no prompt to judge by"):
         read_pairs(tmp_path)
+
+
+def test_several_data_sets_are_learned_from_as_one(tmp_path):
+    other = ASKED.model_copy(update={"id": "own/2", "prompt": ASKED.prompt + "# other\n"})
+    third = ASKED.model_copy(update={"id": "own/3", "prompt": ASKED.prompt + "# third\n"})
+    drawn = _drawn((RIGHT, GOOD), (HOLLOW, BAD))
+    for name, learned, held in (("a", ASKED, [other, third]), ("b", other, [third])):
+        (tmp_path / name).mkdir()
+        said = {"prompt_version": 3, "licences": {"MIT": 1}, "recipe": {"sources": [name]}}
+        write_pairs(tmp_path / name, pairs_of(learned, drawn, PairRecipe()), [], held, said)
+    pairs, held, manifest = joined([tmp_path / "a", tmp_path / "b"])
+    assert [pair.prompt for pair in pairs] == [ASKED.prompt, other.prompt]
+    assert [each.id for each in held] == ["own/3"]  # what the other learns from is not held out
+    assert (manifest["licences"], manifest["recipe"]["sources"]) == ({"MIT": 2}, ["a", "b"])
+    (tmp_path / "b" / "manifest.json").write_text('{"prompt_version": 2}')
+    with pytest.raises(UserMistake, match="different versions"):
+        joined([tmp_path / "a", tmp_path / "b"])
 
 
 def test_the_command_says_where_no_pair_comes_of_it(rows_file, home):
