@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.task import ROUNDS, Outcome
+from benchmarks.task import ROUNDS, Outcome, average
 
 Z = 1.959964  # of a 95 % interval
 COSTS = ("seconds", "tokens")  # the figures that are no shares
@@ -73,8 +73,9 @@ def scores(outcomes: Sequence[Outcome], most: int = ROUNDS) -> dict[str, Score]:
 
     ``passed@R``, ``accepted@R``: within R rounds, of which there were at most ``most``. ``repaired``: of those whose first file
     was not accepted, the share that had one accepted in a later round. ``resampled_passed@K``, ``resampled_accepted@K``: with K
-    fresh first files and no repair; ``resampled_cheats``: the share of those that pass and test nothing, or lie. ``coverage`` and
-    ``mutants``: what accepted files reach and notice. ``seconds`` and ``tokens``: for a task.
+    fresh first files and no repair; ``resampled_cheats``: the share of those that pass and test nothing, or lie,
+    ``resampled_coverage`` and ``resampled_mutants`` what the accepted ones of them reach and notice. ``coverage`` and ``mutants``:
+    the same of what the rounds came to. ``seconds`` and ``tokens``: for a task.
     """
     counted = [outcome for outcome in outcomes if outcome.error is None]
     n = len(counted)
@@ -92,6 +93,9 @@ def scores(outcomes: Sequence[Outcome], most: int = ROUNDS) -> dict[str, Score]:
             good = [pass_at_k(len(o.samples), o.drawn(what), k) if k <= len(o.samples) else None for o in sampled]
             found[f"resampled_{what}@{k}"] = figure(good)
     found["resampled_cheats"] = mean([outcome.cheating for outcome in sampled])
+    good_ones = [outcome.drawn_accepted for outcome in sampled]
+    found["resampled_coverage"] = mean([average([a.run.coverage.line for a in some]) for some in good_ones])
+    found["resampled_mutants"] = mean([average([a.mutants.score for a in some if a.mutants]) for some in good_ones])
     found["coverage"] = mean([outcome.coverage for outcome in counted])
     found["mutants"] = mean([outcome.mutants for outcome in counted])
     found["seconds"] = mean([outcome.seconds for outcome in counted])

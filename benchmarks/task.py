@@ -95,6 +95,11 @@ class Outcome(BaseModel):
         return average([float(any(cheats(attempt) for attempt in sample)) for sample in self.samples])
 
     @property
+    def drawn_accepted(self) -> list[Attempt]:
+        """The files of its samples that were accepted."""
+        return [attempt for sample in self.samples for attempt in sample if attempt.accepted]
+
+    @property
     def kept(self) -> list[Attempt]:
         """Each unit's best."""
         return [self.attempts[number] for number in self.best]

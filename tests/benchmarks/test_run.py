@@ -91,6 +91,8 @@ def test_samples_know_nothing_of_each_other_and_give_the_unbiased_rate(scripted)
     assert len({a.sampling["seed"] for sample in outcome.samples for a in sample}) == 3
     assert run.scores["resampled_accepted@1"].value == pytest.approx(1 / 3)
     assert run.scores["resampled_accepted@3"].value == 1.0
+    assert (run.scores["resampled_coverage"].value, run.scores["resampled_coverage"].n) == (1.0, 1)
+    assert 0 < run.scores["resampled_mutants"].value <= 1
 
 
 def same(run):
