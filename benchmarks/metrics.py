@@ -74,8 +74,8 @@ def scores(outcomes: Sequence[Outcome], most: int = ROUNDS) -> dict[str, Score]:
     ``passed@R``, ``accepted@R``: within R rounds, of which there were at most ``most``. ``repaired``: of those whose first file
     was not accepted, the share that had one accepted in a later round. ``resampled_passed@K``, ``resampled_accepted@K``: with K
     fresh first files and no repair; ``resampled_cheats``: the share of those that pass and test nothing, or lie,
-    ``resampled_coverage`` and ``resampled_mutants`` what the accepted ones of them reach and notice. ``coverage`` and ``mutants``:
-    the same of what the rounds came to. ``seconds`` and ``tokens``: for a task.
+    ``resampled_coverage`` and ``resampled_mutants`` what the accepted ones of them reach and notice. ``coverage`` and
+    ``mutants``: the same of what the rounds came to. ``seconds`` and ``tokens``: for a task.
     """
     counted = [outcome for outcome in outcomes if outcome.error is None]
     n = len(counted)
