@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.errors import BackendUnavailable, UserMistake
 from testing_crew.gate.gate import Judgement
+from testing_crew.project import snippet
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from testing_crew.repair.loop import Judge
 from trace_logger.records import Attempt, CodeUnderTest
+from trace_logger.workspace import workspace
 
 WARM = 0.8  # the temperature of samples
 
@@ -58,8 +58,9 @@ def work_on(
 
 
 def _target(crew: TestingCrew, task: Task) -> Target:
-    file = task.file if Path(task.file).is_file() else str(Path(_nowhere().name, Path(task.file).name))
-    target = target_for(task.code, file, crew.interpreter)
+    path = Path(task.file)
+    stands = path.is_file() and snippet.stands_in(path, task.code)
+    target = target_for(task.code, task.file if stands else str(_nowhere() / path.name), crew.interpreter)
     if task.unit is None:
         return target
     units = tuple(unit for unit in target.units if unit.unit == task.unit)
@@ -68,10 +69,12 @@ def _target(crew: TestingCrew, task: Task) -> Target:
     return replace(target, units=units)
 
 
-@cache
-def _nowhere() -> TemporaryDirectory[str]:
-    """Where a snippet stands: in no project, or what is measured would depend on the folder that a run was started in."""
-    return TemporaryDirectory(prefix="benchmark-")
+def _nowhere() -> Path:
+    """Where a snippet stands: in a project of its own, or the folder that a run is started in would have a part in it."""
+    folder = workspace() / "snippets"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").touch()
+    return folder
 
 
 def _rounds(crew: TestingCrew, target: Target, command: str, derive: bool) -> tuple[Job, int | None, int | None]:

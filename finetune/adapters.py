@@ -77,8 +77,9 @@ class Adapter(Record):
 
     @property
     def best(self) -> Acceptance:
-        """How the prompts held out fared where they fared best; only for a stage that looked at any."""
-        return max(self.held_out, key=lambda each: each.score)
+        """How the prompts held out fared with what is left: the best that was trained, where it began not counted."""
+        trained = [each for each in self.held_out if each.step] or self.held_out
+        return max(trained, key=lambda each: each.score)
 
 
 def adapters() -> Path:

@@ -15,11 +15,12 @@ from transformers.trainer_callback import TrainerCallback
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Tells of each step, ends training after ``minutes``, and on the first Ctrl-C after a step and a checkpoint.
 
-    ``ended`` says why training ended, empty where its plan was fulfilled. A second Ctrl-C is Python's own.
+    ``ended`` says why training ended, empty where its plan was fulfilled. A second Ctrl-C is Python's own. It ends where so many
+    steps are done that ``every`` divides them: between two steps on the same answers a checkpoint would have to hold these.
     """
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None], minutes: float | None) -> None:
-        self.tell, self.minutes = tell, minutes
+    def __init__(self, tell: Callable[[dict[str, Any]], None], minutes: float | None, every: int = 1) -> None:
+        self.tell, self.minutes, self.every = tell, minutes, every
         self.ended = ""
         self.interrupted = False
         self._before: Any = None
@@ -42,6 +43,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.tell({"event": "stopping"})
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if state.global_step % self.every and state.global_step < state.max_steps:
+            return control
         over = self.minutes is not None and time.monotonic() - self._began > self.minutes * 60
         if over and not self.interrupted and state.global_step < state.max_steps:
             self.ended = "minutes"

@@ -31,15 +31,17 @@ from testing_crew.gate.gate import Gate
 from testing_crew.gate.text import read, was_imported
 from testing_crew.mutation.operators import disabled
 from testing_crew.project.syntax import UNREADABLE
-from testing_crew.runner.plan import Plan, Variation, plan_text
+from testing_crew.runner.plan import Limits, Plan, Variation, plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.journal import Journal
 from trace_logger.records import CodeUnderTest, Record
 
 STEP, PASSES, HONEST, COVERS, KILLS, TOO_LONG = 0.05, 0.15, 0.5, 0.2, 0.3, 0.1
+_VERSION = 2  # of what follows: a reward of another is not the same
 MUTANTS = 10  # of a target that are tried, the same for all files that are for it
 _TRIES = 3  # of a file that could not be run
 _ASSERTION = 8  # nodes of a syntax tree: `assert f(1) == 2`; a row of a table has nearly as many
+_LINE = 40  # characters, of comments and texts too
 _FREE = 6.0  # assertions' worth of any file
 _EACH = 0.75  # and for each line reached or change noticed
 
@@ -94,7 +96,7 @@ class Sample:
         """How it is run."""
         return plan_text(self.code, self.tests, self.files)
 
-    def key(self, mutants: int) -> str:
+    def key(self, mutants: int, limits: Limits) -> str:
         """What its reward depends on, as one name."""
         code = self.code
         depends = [
@@ -104,6 +106,9 @@ class Sample:
             code.root,
             self.tests,
             mutants,
+            _VERSION,
+            limits.wall_seconds,
+            limits.cpu_seconds,
             sorted((self.files or {}).items()),
         ]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
@@ -129,7 +134,7 @@ class Grader:
 
     def grade(self, samples: Sequence[Sample], tell: Callable[[int, int], None] | None = None) -> list[Reward]:
         """The rewards of ``samples``, in their order. Raises SandboxError where nothing can be run, even at the third try."""
-        keys = [sample.key(self.mutants) for sample in samples]
+        keys = [sample.key(self.mutants, self.runner.limits) for sample in samples]
         todo = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._known}
         done = 0
 
@@ -182,7 +187,7 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
         "covers": covers,
     }
     count = found.mutants
-    too_long = _too_long(tree, _lines(plan) * covers + (count.killed if count else 0))
+    too_long = _too_long(tree, plan.tests, _lines(plan) * covers + (count.killed if count else 0))
     if run.passed:
         kills = count.killed / max(1, count.tried - count.equivalent) if count else 0.0
         # Flaky or not: what passes and is refused is worth less than what honestly fails.
@@ -211,9 +216,9 @@ def _lines(plan: Plan) -> int:
     return last - first + 1
 
 
-def _too_long(tree: ast.Module, gained: float) -> float:
+def _too_long(tree: ast.Module, text: str, gained: float) -> float:
     """The share of a file that it has no need of: of what is twice as long as it may be, a half."""
-    length = sum(1 for _ in ast.walk(tree)) / _ASSERTION
+    length = max(sum(1 for _ in ast.walk(tree)) / _ASSERTION, len(text) / _LINE)
     return max(0.0, 1 - (_FREE + _EACH * gained) / length)
 
 

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=PASSIVE
 crew="${PYTHON:-.venv/bin/python} -m self_improve.cli.app"
-base=embedded data=() prompts=500 answers=12 steps=48 tasks=() out=runs/out/preference
+base=embedded data=() prompts=500 answers=12 steps=40 tasks=() out=runs/out/preference
 while [ $# -gt 0 ]; do
   case "$1" in
     --base) base=$2; shift 2 ;;
@@ -47,10 +47,10 @@ pairs=$(value "$out/pairs.json" folder)
 step sft $crew train a --base "$base" --from none --data "rows:$pairs/chosen.jsonl" --set data.near_duplicates=1.0 \
   --set data.answers=4 --set data.dev_share=0.08 --set epochs=3 --set accumulation=1 $(rates 5e-4) --resume
 sft=$(value "$out/sft.json" folder)
-step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$((2 * steps))" $(rates 5e-5) --resume
+step dpo $crew train dpo --base "$base" --from "$sft" --data "pairs:$pairs" --set "steps=$((steps * 3 / 2))" $(rates 2e-4) --resume
 for method in grpo ppo; do
   step $method $crew train $method --base "$base" --from "$sft" "${data[@]}" "${asked[@]}" --set prompts.longest_answer=256 \
-    --set "steps=$steps" $(rates 1e-4) --resume
+    --set "steps=$steps" $(rates 5e-4) --resume
 done
 for name in base sft dpo grpo ppo; do
   tag=$base

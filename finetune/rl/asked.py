@@ -6,6 +6,7 @@ classes, for which nobody has written a test yet.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import sys
@@ -99,16 +100,19 @@ def prompts_of(
         dev += _unlike(map(of_row, filter(_asks, rows.dev)))
         manifest["rows"] = rows.manifest
     if own:
-        fits = _fitting(recipe, tokenizer)
+        fits = fitting(recipe, tokenizer)
         enough = math.inf if recipe.rows is None else 2 * (recipe.rows + recipe.dev_rows / recipe.dev_share)
         found: list[Asked] = []
         for text in own:
-            some = filter(fits, _of_code(Spec.parse(text), _version(recipe), recipe.seed))
+            code = _of_code(Spec.parse(text), _version(recipe), recipe.seed)
+            some = (asked for asked in code if fits(asked.prompt, asked.code.shown, ""))
             found += some if enough is math.inf else itertools.islice(some, int(enough))
         by_id = {asked.id: asked for asked in found}
         sides = filters.divided([_as_row(asked) for asked in found], recipe.dev_share, None, recipe.seed)
         for side, rows_of_side in zip((train, dev), sides, strict=True):
             side += [by_id[row.id] for row in rows_of_side]
+    taken: set[str] = set()
+    train, dev = _named_apart(train, taken), _named_apart(dev, taken)
     train, dev = _some(train, recipe.rows, recipe.seed), _some(dev, recipe.dev_rows, recipe.seed)
     if not train or not dev:
         which = "learn by" if not train else "hold out"
@@ -190,15 +194,33 @@ def _is_test(file: Path) -> bool:
     return file.name.startswith(("test", "conftest", "setup")) or any("test" in part for part in file.parts[:-1])
 
 
-def _fitting(recipe: PromptRecipe, tokenizer: Any) -> Callable[[Asked], bool]:
-    """Whether a prompt fits, and is not like what is scored."""
+def fitting(recipe: PromptRecipe, tokenizer: Any) -> Callable[[str, str, str], bool]:
+    """Whether a prompt fits with an answer, and the code that it shows is not like what is scored."""
     marks = Fingerprints.load(recipe.fingerprints) if recipe.fingerprints else None
-    measure = Lengths(tokenizer, recipe.longest_prompt)
-    return lambda asked: measure.fits(asked.prompt, "") and not (marks and marks.resembles(parts(asked.code.shown)[2]))
+    alone, both = (
+        Lengths(tokenizer, most) for most in (recipe.longest_prompt, recipe.longest_prompt + recipe.longest_answer)
+    )
+    return lambda text, shown, answer: (
+        (both.fits(text, answer) if answer else alone.fits(text, ""))
+        and not (marks and marks.resembles(parts(shown)[2]))
+    )
 
 
 def _as_row(asked: Asked) -> Row:
     return Row(id=asked.id, source=CODE, kind="generate", group=asked.group, prompt=asked.prompt, completion="")
+
+
+def _named_apart(found: Sequence[Asked], taken: set[str]) -> list[Asked]:
+    """Each under an id of its own: rewards are given by it, and rows of two files may have the same."""
+    apart = []
+    for asked in found:
+        if asked.id in taken:
+            asked = asked.model_copy(
+                update={"id": f"{asked.id}/{hashlib.sha256(asked.prompt.encode()).hexdigest()[:12]}"}
+            )
+        taken.add(asked.id)
+        apart.append(asked)
+    return apart
 
 
 def _unlike(found: Iterator[Asked]) -> list[Asked]:

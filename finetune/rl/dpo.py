@@ -28,12 +28,12 @@ def make_trainer(run: PolicyRun, judge: HeldOut, grader: Grader, watch: Any) -> 
     """TRL's trainer over the run's pairs; the reference is where training begins: a copy of the adapter, or the base."""
     recipe = run.recipe
     model, sixteen = trainable(recipe, run.base, run.start)
-    accumulation = max(1, recipe.batch // recipe.micro_batch)
+    micro = recipe.at_once(recipe.batch)
     config = DPOConfig(
         **arguments(run, sixteen),
-        per_device_train_batch_size=min(recipe.micro_batch, recipe.batch),
+        per_device_train_batch_size=micro,
         per_device_eval_batch_size=recipe.micro_batch,
-        gradient_accumulation_steps=accumulation,
+        gradient_accumulation_steps=recipe.batch // micro,
         beta=recipe.beta,
         loss_type=["sigmoid", "sft"] if recipe.sft_weight else ["sigmoid"],
         loss_weights=[1.0, recipe.sft_weight] if recipe.sft_weight else None,

@@ -19,6 +19,8 @@ def arguments(run: PolicyRun, sixteen: bool) -> dict[str, Any]:
     """Trainer's arguments: evaluated, and kept, ``evaluations`` times; the best by what its answers are worth is taken."""
     recipe = run.recipe
     every = max(1, recipe.steps // recipe.evaluations)
+    # a checkpoint between two steps on the same answers would have to hold the answers
+    every = -(-every // recipe.on_the_same) * recipe.on_the_same
     return {
         "output_dir": str(run.folder / "checkpoints"),
         "max_steps": recipe.steps,

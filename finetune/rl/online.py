@@ -53,12 +53,12 @@ def make_trainer(run: PolicyRun, judge: HeldOut, grader: Grader, watch: Any) -> 
     recipe = run.recipe
     model, sixteen = trainable(recipe, run.base, run.start)
     answers = recipe.batch * recipe.group
-    micro = min(recipe.micro_batch, answers)
+    micro = recipe.at_once(answers)
     config = {
         **arguments(run, sixteen),
         "per_device_train_batch_size": micro,
         "per_device_eval_batch_size": recipe.group,
-        "gradient_accumulation_steps": max(1, answers // micro),
+        "gradient_accumulation_steps": answers // micro,
         "num_generations": recipe.group,
         "num_iterations": recipe.updates,
         "max_completion_length": recipe.prompts.longest_answer,

@@ -221,16 +221,13 @@ def trainer_of(run: PolicyRun, judge: HeldOut, rewards: Rewards, watching: Seque
     """The trainer with any reward."""
     recipe = run.recipe
     model, sixteen = trainable(recipe, run.base, run.start)
-    given = arguments(run, sixteen)
-    # a checkpoint between two updates on the same answers would have to hold the answers
-    every = -(-given["save_steps"] // recipe.updates) * recipe.updates
     trainer = PPOTrainer(
         recipe=recipe,
         asked=run.asked,
         rewards=rewards,
         tokenizer=run.tokenizer,
         model=with_value_head(model),
-        args=TrainingArguments(**{**given, "save_steps": every, "eval_steps": every, "remove_unused_columns": False}),
+        args=TrainingArguments(**arguments(run, sixteen), remove_unused_columns=False),
         train_dataset=Dataset.from_list([{"step": number} for number in range(recipe.steps)]),
         eval_dataset=Dataset.from_list([{"step": 0}]),  # Trainer wants one; `Judged` looks at the prompts held out
         data_collator=lambda rows: {"step": torch.tensor([row["step"] for row in rows])},

@@ -23,6 +23,7 @@ from testing_crew.backends.base import Backend, Sampling
 from testing_crew.backends.many import Answer, complete_many
 from testing_crew.errors import PromptTooLong, TestingCrewError, UserMistake
 from testing_crew.project.code import parts
+from trace_logger.curation.curate import MEASURED
 from trace_logger.curation.fingerprints import code_hash
 from trace_logger.journal import Journal
 from trace_logger.pairs import judged_pairs
@@ -177,16 +178,18 @@ def _kind(reward: Reward) -> str:
     return reward.refused[0] if reward.refused else reward.verdict
 
 
-def pairs_of_traces(place: Path, version: int) -> Iterator[Pair]:
-    """What the agent mended: the accepted file over the one that had failed. Raises UserMistake where there is no store."""
+def pairs_of_traces(place: Path, version: int) -> Iterator[tuple[Pair, str]]:
+    """What the agent mended: the accepted file over the failed one, and their code. Raises UserMistake without a store."""
     if not place.is_file():
         raise UserMistake(f"traces: there is no {place}", hint="`testing-crew write PATH` makes traces")
     with TraceStore.open(place) as store:
         for each in store.list_traces(limit=None):
+            if each.command.startswith(MEASURED):
+                continue
             trace = store.get_trace(each.id)
             for number, (pair, suspect) in enumerate(judged_pairs(trace)):
                 if not suspect and pair.failed_test.strip() and parts(pair.code)[0]:
-                    yield Pair(
+                    made = Pair(
                         id=f"traces/{trace.id}/{pair.unit}/{number}",
                         source="traces",
                         group=code_hash(pair.code),
@@ -194,6 +197,7 @@ def pairs_of_traces(place: Path, version: int) -> Iterator[Pair]:
                         chosen=pair.fixed_test,
                         rejected=pair.failed_test,
                     )
+                    yield made, pair.code
 
 
 def figures(pairs: Sequence[Pair], drawn: Sequence[Drawn]) -> dict[str, Any]:
@@ -276,10 +280,20 @@ def joined(folders: Sequence[Path]) -> tuple[list[Pair], list[Asked], dict[str, 
     versions = {manifest.get("prompt_version") for manifest in manifests}
     if len(versions) > 1:
         raise UserMistake(f"these pairs are of prompts of different versions: {', '.join(map(str, folders))}")
-    pairs = [pair for some, _, _ in read for pair in some]
-    learned = {pair.prompt for pair in pairs}
+    pairs = list({(pair.prompt, pair.chosen, pair.rejected): pair for some, _, _ in read for pair in some}.values())
+    learned = {name for pair in pairs for name in (pair.prompt, pair.group)}
     turns = itertools.zip_longest(*(held for _, held, _ in read))
-    held = {each.prompt: each for turn in turns for each in turn if each is not None and each.prompt not in learned}
+    held = {
+        each.prompt: each
+        for turn in turns
+        for each in turn
+        if each is not None and learned.isdisjoint((each.prompt, each.group))
+    }
+    if not held:
+        raise UserMistake(
+            f"each of {', '.join(map(str, folders))} learns from what another holds out",
+            hint="make one data set: testing-crew train dpo-data with several --data",
+        )
     licences: Counter[str] = Counter()
     for manifest in manifests:
         licences.update(manifest.get("licences", {}))

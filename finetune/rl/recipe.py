@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finetune.recipe import Common
 from finetune.rl.asked import PromptRecipe
@@ -37,3 +37,18 @@ class PolicyRecipe(Common):
     updates: int = Field(default=2, ge=1, description="how often PPO and GRPO learn from the same answers")
     dev_answers: int = Field(default=4, ge=1)
     mutants: int = Field(default=10, ge=1, description="changes of the code that the reward tries")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> PolicyRecipe:
+        if self.stage == "ppo" and self.top_p < 1:
+            raise ValueError("ppo draws from the whole of the model: top_p = 1")
+        return self
+
+    @property
+    def on_the_same(self) -> int:
+        """How many steps follow on the same answers."""
+        return 1 if self.stage == "dpo" else self.updates
+
+    def at_once(self, sequences: int) -> int:
+        """How many of a step's ``sequences`` go through the model at once: as many parts as are alike."""
+        return max(count for count in range(1, min(self.micro_batch, sequences) + 1) if sequences % count == 0)

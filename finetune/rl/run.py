@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from finetune.adapters import Adapter, adapters, lineage, must_fit, noted, weights_of
 from finetune.bases import Base, find_base, load_tokenizer
 from finetune.reward import Grader
-from finetune.rl.asked import Asked, prompts_of
+from finetune.rl.asked import Asked, fitting, prompts_of
 from finetune.rl.held_out import HeldOut
 from finetune.rl.preferences import Pair, accepted_of, draw, figures, joined, pairs_of, pairs_of_traces, write_pairs
 from finetune.rl.recipe import PolicyRecipe
@@ -26,6 +26,7 @@ from testing_crew.backends.base import ModelConfig
 from testing_crew.errors import UserMistake
 from testing_crew.runner.plan import Limits
 from testing_crew.runner.run import Runner
+from trace_logger.curation.fingerprints import code_hash
 from trace_logger.workspace import workspace
 
 LIMITS = Limits(wall_seconds=5, cpu_seconds=5)  # of one run of an answer; 1 in 50 hangs, and a step waits for it
@@ -159,9 +160,11 @@ def make_pairs(
         depends = [
             recipe.prompts.model_dump(),
             recipe.pairs.model_dump(),
+            recipe.seed,
+            recipe.mutants,
             backend.revision,
             traces,
-            [each.prompt for each in asked],
+            [(each.prompt, each.code.source) for each in asked],
         ]
         mark = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:12]
         folder = workspace() / "datasets" / f"pairs-{mark}"
@@ -175,7 +178,13 @@ def make_pairs(
         backend.close()
     pairs = [pair for each in asked for pair in pairs_of(each, drawn[each.id], recipe.pairs)]
     if traces:
-        pairs += pairs_of_traces(workspace() / "traces.db", manifest["prompt_version"])
+        fits = fitting(recipe.prompts, tokenizer)
+        judged_by = {code_hash(each.code.shown) for each in held_out}
+        for pair, code in pairs_of_traces(workspace() / "traces.db", manifest["prompt_version"]):
+            if pair.group not in judged_by and all(
+                fits(pair.prompt, code, text) for text in (pair.chosen, pair.rejected)
+            ):
+                pairs.append(pair)
     if not pairs:
         raise UserMistake(
             f"of {len(asked)} prompts none has an accepted answer beside one that is worth clearly less",
@@ -246,7 +255,7 @@ def train_policy(run: PolicyRun, tell: Tell | None = None, *, plan_only: bool = 
             longest=recipe.prompts.longest_answer,
             seed=recipe.seed,
         )
-        watch = Watch(tell, run.minutes)
+        watch = Watch(tell, run.minutes, recipe.on_the_same)
         set_seed(recipe.seed)  # a new adapter is drawn
         trainer = make(run, judge, grader, watch)
         if checkpoint:

@@ -166,7 +166,10 @@ def _say_policy(adapter: Adapter, run: PolicyRun, as_json: bool) -> None:
     print(f"  mean reward {first.reward:.3f} → {best.reward:.3f}, cheats {first.cheats:.1%} → {best.cheats:.1%}")
     print(f"  {adapter.steps} steps, {adapter.seconds / 60:.1f} minutes (ended: {adapter.ended})")
     print(f"  {run.folder}: adapter/, training.json, loss.png, README.md")
-    print(f"  use it: testing-crew use {tag}")
+    if best.score > first.score:
+        print(f"  use it: testing-crew use {tag}")
+    else:
+        print("  no better than where it began, which is the one to go on using")
 
 
 def hush() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import threading
+import warnings
 from typing import Literal
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -33,7 +34,12 @@ def _parse(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
     Ours take turns; libraries parse in threads of their own, so that what they disturb is done again.
     """
     for _ in range(_TRIES - 1):
-        with contextlib.suppress(SystemError), _parser:
-            return ast.parse(source, mode=mode)
-    with _parser:
+        with contextlib.suppress(SystemError):
+            return _alone(source, mode)
+    return _alone(source, mode)
+
+
+def _alone(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
+    with _parser, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of a text that a model wrote, and that nobody can mend
         return ast.parse(source, mode=mode)

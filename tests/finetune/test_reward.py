@@ -95,9 +95,20 @@ def test_length_without_gain_costs(grader):
     assert LEAST_OF_HONEST <= many.value < some.value < short.value
 
 
-def test_what_fails_by_its_order_or_a_hash_is_flaky(grader):
+def test_what_is_said_beside_the_tests_is_length_too(grader):
+    said = f'"""{"It adds two numbers. " * 300}"""\n'
+    short, docstring, comment = grader.grade(
+        [sample(text + HONEST) for text in ("", said, "# " + said.replace('"', ""))]
+    )
+    assert docstring.accepted
+    assert docstring.value < short.value
+    assert comment.value < short.value
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_what_fails_by_its_order_or_a_hash_is_flaky(grader, count):
     order = "import mathx\nseen = []\n" + "".join(
-        f"def test_{n}():\n    seen.append({n})\n    assert mathx.add(seen[0], 1) == 1\n" for n in range(6)
+        f"def test_{n}():\n    seen.append({n})\n    assert mathx.add(seen[0], 1) == 1\n" for n in range(count)
     )
     hashed = "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 3\n    assert hash('a') == HASH\n"
     found = grader.grade([sample(order), sample(hashed.replace("HASH", str(_hash())))])
@@ -136,7 +147,7 @@ def test_a_file_is_run_once_and_kept_for_the_next_time(tmp_path):
 class _Dead:
     """A runner that can run nothing."""
 
-    workers = 1
+    workers, limits = 1, Limits()
 
     def __getattr__(self, name):
         raise SandboxError("nothing can be run")

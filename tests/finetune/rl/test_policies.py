@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import signal
 import sys
 
 import pytest
@@ -31,7 +32,7 @@ def opened(recipe, home, tmp_path):
     def make(method, *more, **options):
         made = recipe(method, *more)
         if method == "dpo":
-            options = {"pairs": str(_pairs(recipe, tmp_path)), **options}
+            options = {"pairs": [str(_pairs(recipe, tmp_path))], **options}
         return open_policy_run(made, "embedded", **options)
 
     return make
@@ -96,6 +97,33 @@ def test_stopped_and_taken_up_it_ends_as_if_it_had_not_been(method, opened, monk
     assert [each.model_dump() for each in left.held_out] == [each.model_dump() for each in made.held_out]
     for name, value in weights(resumed).items():
         assert torch.equal(value, whole[name]), name
+
+
+@pytest.mark.parametrize(("method", "more"), [("ppo", []), ("grpo", ["group=3", "micro_batch=2"])])
+def test_ctrl_c_between_two_steps_on_the_same_answers_waits_for_the_second(method, more, opened, monkeypatch, tmp_path):
+    words = ["updates=2", "evaluations=1", *more]
+    run = opened(method, *words)
+    train_policy(run)
+    whole = weights(run)
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "elsewhere"))
+    again = opened(method, *words)
+
+    def interrupt(event):
+        if event["event"] == "step" and event["step"] == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_policy(again, interrupt)
+    assert again.checkpoint.name == "checkpoint-2"
+    train_policy(opened(method, *words, resume=True))
+    for name, value in weights(again).items():
+        assert torch.equal(value, whole[name]), name
+
+
+def test_where_it_began_is_not_called_its_best(opened):
+    made = train_policy(opened("ppo", "steps=2", "evaluations=1"))
+    began = made.held_out[0].model_copy(update={"accepted": 1.0})
+    assert made.model_copy(update={"held_out": (began, *made.held_out[1:])}).best.step == 2
 
 
 def test_a_finished_run_is_not_made_again_unasked(opened):

@@ -155,7 +155,8 @@ def test_what_the_agent_mended_is_a_pair(tmp_path, home):
     (tmp_path / "grows.py").write_text(CODE)
     agent = TestingCrew(backend=Scripted(WRONG, RIGHT), config=Config())
     assert list(agent.run(CODE, str(tmp_path / "grows.py")))[-1]["success"]
-    (pair,) = pairs_of_traces(home / "traces.db", 3)
+    ((pair, shown),) = pairs_of_traces(home / "traces.db", 3)
+    assert shown == "# module: grows\n# unit: grow\n" + CODE
     assert (pair.rejected, pair.chosen, pair.source) == (WRONG, RIGHT, "traces")
     assert pair.prompt == prompt.generate(
         "# module: grows\n# unit: grow\n" + CODE, 3
@@ -182,6 +183,14 @@ def test_prompts_of_ones_own_code(tmp_path, tokenizer, home):
     assert all("test_m1" not in each.id for each in asked)
     with pytest.raises(UserMistake, match="there is no"):
         prompts_of(PromptRecipe(sources=("code:nowhere",)), tokenizer)
+
+
+def test_rows_of_two_files_with_the_same_ids_are_told_apart(rows_file, tokenizer, home, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_text(rows_file.read_text().replace("move_", "shift_").replace("place", "spot"))
+    recipe = PromptRecipe(sources=(f"rows:{rows_file}", f"rows:{other}"), dev_share=0.2)
+    asked, held_out, _ = prompts_of(recipe, tokenizer)
+    assert len({each.id for each in asked + held_out}) == len(asked + held_out) == 80
 
 
 def test_prompts_of_rows_are_whole_and_run(rows_file, tokenizer, home, grader):
@@ -220,6 +229,10 @@ def test_several_data_sets_are_learned_from_as_one(tmp_path):
     assert [pair.prompt for pair in pairs] == [ASKED.prompt, other.prompt]
     assert [each.id for each in held] == ["own/3"]  # what the other learns from is not held out
     assert (manifest["licences"], manifest["recipe"]["sources"]) == ({"MIT": 2}, ["a", "b"])
+    assert joined([tmp_path / "a", tmp_path / "a"])[0] == pairs[:1]
+    write_pairs(tmp_path / "b", pairs_of(third, drawn, PairRecipe()), [], [ASKED], {"prompt_version": 3})
+    with pytest.raises(UserMistake, match="holds out"):
+        joined([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "b" / "manifest.json").write_text('{"prompt_version": 2}')
     with pytest.raises(UserMistake, match="different versions"):
         joined([tmp_path / "a", tmp_path / "b"])

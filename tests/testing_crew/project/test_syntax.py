@@ -61,3 +61,8 @@ def test_what_cannot_be_read_is_told_as_ever(text):
 
 def test_an_expression_is_its_node():
     assert ast.unparse(parse_expression("f( 1,2 )")) == "f(1, 2)"
+
+
+def test_what_a_text_would_be_warned_of_is_not_told(recwarn: pytest.WarningsRecorder) -> None:
+    parse("x = 1if 2 else 3\ny = '\\d'\nz = x is 1\n")
+    assert not recwarn.list
