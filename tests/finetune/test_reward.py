@@ -81,7 +81,7 @@ def test_each_step_is_worth_more_than_the_one_before(grader):
 
 def test_hollow_tests_beside_a_failing_one_earn_nothing(grader):
     failing = "import mathx\ndef test_a():\n    assert mathx.add(1, 2) == 4\n"
-    padded = failing + "".join(f"def test_{n}():\n    assert True\n" for n in range(9))
+    padded = failing + "".join(f"def test_{n}():\n    assert True\n" for n in range(30))
     alone, more = grader.grade([sample(failing), sample(padded)])
     assert more.passes == alone.passes == 0.0
     assert more.value < alone.value

@@ -218,8 +218,8 @@ def test_a_data_set_that_is_not_whole_is_told(tmp_path):
 
 
 def test_several_data_sets_are_learned_from_as_one(tmp_path):
-    other = ASKED.model_copy(update={"id": "own/2", "prompt": ASKED.prompt + "# other\n"})
-    third = ASKED.model_copy(update={"id": "own/3", "prompt": ASKED.prompt + "# third\n"})
+    other = ASKED.model_copy(update={"id": "own/2", "group": "2", "prompt": ASKED.prompt + "# other\n"})
+    third = ASKED.model_copy(update={"id": "own/3", "group": "3", "prompt": ASKED.prompt + "# third\n"})
     drawn = _drawn((RIGHT, GOOD), (HOLLOW, BAD))
     for name, learned, held in (("a", ASKED, [other, third]), ("b", other, [third])):
         (tmp_path / name).mkdir()
