@@ -230,7 +230,8 @@ def test_several_data_sets_are_learned_from_as_one(tmp_path):
     assert [each.id for each in held] == ["own/3"]  # what the other learns from is not held out
     assert (manifest["licences"], manifest["recipe"]["sources"]) == ({"MIT": 2}, ["a", "b"])
     assert joined([tmp_path / "a", tmp_path / "a"])[0] == pairs[:1]
-    write_pairs(tmp_path / "b", pairs_of(third, drawn, PairRecipe()), [], [ASKED], {"prompt_version": 3})
+    learned = [pair for each in (other, third) for pair in pairs_of(each, drawn, PairRecipe())]
+    write_pairs(tmp_path / "b", learned, [], [ASKED], {"prompt_version": 3})
     with pytest.raises(UserMistake, match="holds out"):
         joined([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "b" / "manifest.json").write_text('{"prompt_version": 2}')
