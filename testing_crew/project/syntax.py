@@ -41,5 +41,5 @@ def _parse(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
 
 def _alone(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
     with _parser, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of a text that a model wrote, and that nobody can mend
+        warnings.simplefilter("ignore")  # of a text that a model wrote, and that nobody can mend
         return ast.parse(source, mode=mode)

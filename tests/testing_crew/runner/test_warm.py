@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -301,7 +302,10 @@ def test_prepared_processes_that_die_cost_no_run(project: Project, which: int) -
 
 def _prepared(pid: int) -> list[int]:
     """The processes below ``pid`` that runs come from (the sandbox, what forks, what makes rooms), the oldest first."""
-    children = [int(n) for task in Path(f"/proc/{pid}/task").iterdir() for n in (task / "children").read_text().split()]
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            children += map(int, (task / "children").read_text().split())
     below = [found for child in children for found in (child, *_prepared(child))]
     return sorted(n for n in below if Path(f"/proc/{n}/cmdline").read_bytes().count(b"_testing_crew_zygote.py"))
 
