@@ -11,7 +11,6 @@ from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
 from testing_crew.errors import BackendUnavailable, UserMistake
 from testing_crew.gate.gate import Judgement
-from testing_crew.project import snippet
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from testing_crew.repair.loop import Judge
@@ -58,9 +57,7 @@ def work_on(
 
 
 def _target(crew: TestingCrew, task: Task) -> Target:
-    path = Path(task.file)
-    stands = path.is_file() and snippet.stands_in(path, task.code)
-    target = target_for(task.code, task.file if stands else str(_nowhere() / path.name), crew.interpreter)
+    target = target_for(task.code, task.file, crew.interpreter, _nowhere())
     if task.unit is None:
         return target
     units = tuple(unit for unit in target.units if unit.unit == task.unit)

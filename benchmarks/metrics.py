@@ -6,10 +6,11 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.task import ROUNDS, Outcome, average
+from benchmarks.task import ROUNDS, Outcome, covered, noticed
 
 Z = 1.959964  # of a 95 % interval
 COSTS = ("seconds", "tokens")  # the figures that are no shares
@@ -93,9 +94,8 @@ def scores(outcomes: Sequence[Outcome], most: int = ROUNDS) -> dict[str, Score]:
             good = [pass_at_k(len(o.samples), o.drawn(what), k) if k <= len(o.samples) else None for o in sampled]
             found[f"resampled_{what}@{k}"] = figure(good)
     found["resampled_cheats"] = mean([outcome.cheating for outcome in sampled])
-    good_ones = [outcome.drawn_accepted for outcome in sampled]
-    found["resampled_coverage"] = mean([average([a.run.coverage.line for a in some]) for some in good_ones])
-    found["resampled_mutants"] = mean([average([a.mutants.score for a in some if a.mutants]) for some in good_ones])
+    found["resampled_coverage"] = mean([covered(chain.from_iterable(outcome.samples)) for outcome in sampled])
+    found["resampled_mutants"] = mean([noticed(chain.from_iterable(outcome.samples)) for outcome in sampled])
     found["coverage"] = mean([outcome.coverage for outcome in counted])
     found["mutants"] = mean([outcome.mutants for outcome in counted])
     found["seconds"] = mean([outcome.seconds for outcome in counted])

@@ -7,7 +7,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,6 @@ class Outcome(BaseModel):
         return average([float(any(cheats(attempt) for attempt in sample)) for sample in self.samples])
 
     @property
-    def drawn_accepted(self) -> list[Attempt]:
-        """The files of its samples that were accepted."""
-        return [attempt for sample in self.samples for attempt in sample if attempt.accepted]
-
-    @property
     def kept(self) -> list[Attempt]:
         """Each unit's best."""
         return [self.attempts[number] for number in self.best]
@@ -107,12 +102,12 @@ class Outcome(BaseModel):
     @property
     def mutants(self) -> float | None:
         """The mean share of mutants that the accepted files of its units noticed; None where none was accepted."""
-        return average([a.mutants.score for a in self.kept if a.accepted and a.mutants])
+        return noticed(self.kept)
 
     @property
     def coverage(self) -> float | None:
         """The mean line coverage of the accepted files of its units, a share; None where none was accepted."""
-        return average([a.run.coverage.line for a in self.kept if a.accepted])
+        return covered(self.kept)
 
     @property
     def tokens(self) -> int | None:
@@ -136,6 +131,16 @@ class Outcome(BaseModel):
         if worst is None:
             return ""
         return (worst.reasons or ("?",))[0].partition(":")[0] if worst.run.passed else worst.run.verdict
+
+
+def noticed(attempts: Iterable[Attempt]) -> float | None:
+    """The mean share of mutants that the accepted of them noticed; None where none was."""
+    return average([a.mutants.score for a in attempts if a.accepted and a.mutants])
+
+
+def covered(attempts: Iterable[Attempt]) -> float | None:
+    """The mean line coverage of the accepted of them, a share; None where none was."""
+    return average([a.run.coverage.line for a in attempts if a.accepted])
 
 
 def cheats(attempt: Attempt) -> bool:

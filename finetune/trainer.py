@@ -150,7 +150,7 @@ class Watched:
 
     def _mend(self) -> str:
         """What lowers the rate."""
-        raise NotImplementedError
+        return "--set learning_rate=1e-6 --fresh"
 
 
 class StageTrainer(Watched, SFTTrainer):  # type: ignore[misc]

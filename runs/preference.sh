@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     --answers) answers=$2; shift 2 ;;
     --tasks) tasks=(--tasks "$2"); shift 2 ;;
     --out) out=$2; shift 2 ;;
-    -h | --help) sed -n 2,9p "$0"; exit ;;
+    -h | --help) sed -n 2,8p "$0"; exit ;;
     *) echo "unknown: $1" >&2; exit 2 ;;
   esac
 done

@@ -122,9 +122,6 @@ class Judged(Watched):
     callback_handler: Any
     accelerator: Any
 
-    def _mend(self) -> str:
-        return "--set learning_rate=1e-6 --fresh"
-
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
         """How the prompts held out are answered; ``eval_score`` is what the best checkpoint is chosen by."""
         began = time.monotonic()

@@ -73,6 +73,17 @@ class Drawn(Record):
     texts: tuple[str, ...]
     rewards: tuple[Reward, ...]
 
+    @property
+    def known(self) -> dict[str, Reward]:
+        """Each text once."""
+        return dict(zip(self.texts, self.rewards, strict=True))
+
+    @property
+    def accepted(self) -> list[str]:
+        """The texts that were accepted, the best first, and of those the shortest."""
+        known = self.known
+        return sorted((t for t, r in known.items() if r.accepted), key=lambda t: (-known[t].value, len(t)))
+
 
 def draw(
     asked: Sequence[Asked],
@@ -131,12 +142,11 @@ def pairs_of(asked: Asked, drawn: Drawn, recipe: PairRecipe) -> list[Pair]:
 
     Of those that are worth less, each kind of failure comes once before any comes twice.
     """
-    known = dict(zip(drawn.texts, drawn.rewards, strict=True))
-    good = sorted((t for t, r in known.items() if r.accepted), key=lambda t: (-known[t].value, len(t)))
+    known = drawn.known
     found: list[Pair] = []
     used: list[str] = []
     kinds: Counter[str] = Counter()
-    for chosen in good:
+    for chosen in drawn.accepted:
         if len(found) == recipe.most:
             break
         if any(_alike(chosen, other, recipe.alike) for other in used):
@@ -219,9 +229,7 @@ def figures(pairs: Sequence[Pair], drawn: Sequence[Drawn]) -> dict[str, Any]:
 
 def accepted_of(asked: Asked, drawn: Drawn, most: int) -> list[Row]:
     """The best accepted answers to one prompt, each once: rows to imitate, as ``train a --data rows:FILE`` takes them."""
-    known = dict(zip(drawn.texts, drawn.rewards, strict=True))
-    good = sorted((t for t, r in known.items() if r.accepted), key=lambda t: (-known[t].value, len(t)))
-    return [_row(asked, text, number) for number, text in enumerate(good[:most])]
+    return [_row(asked, text, number) for number, text in enumerate(drawn.accepted[:most])]
 
 
 def _row(of: Asked | Pair, completion: str, number: int) -> Row:

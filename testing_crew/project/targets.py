@@ -62,12 +62,15 @@ def source_target(source: str, name: str, python: Python, project: Path) -> Targ
     return Target(name, str(project), tuple(units), python, {f"{units[0].module}.py": source})
 
 
-def target_for(code: str, file: str, chosen_interpreter: str | None) -> Target:
-    """The code in ``file`` where it stands there, else the code as a snippet."""
+def target_for(code: str, file: str, chosen_interpreter: str | None, snippets: Path | None = None) -> Target:
+    """The code in ``file`` where it stands there, else the code as a snippet: in ``snippets``, or where the file would be."""
     code = code.removeprefix("\ufeff")
     path = _path(file)
+    stands = path.is_file() and snippet.stands_in(path, code) and snippet.importable(path)
+    if snippets is not None and not stands:
+        path = snippets / path.name
     python = interpreter_for(chosen_interpreter, path)
-    if path.is_file() and snippet.stands_in(path, code) and snippet.importable(path):
+    if stands:
         tree = code_under_test.parse_source(code, file, python.path)
         return file_target(path, python, {u.name for u in code_under_test.find_units(tree)})
     folder = path.parent if path.parent.is_dir() else Path.cwd()
