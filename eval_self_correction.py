@@ -34,7 +34,7 @@ def evaluate(model: str | None = None, tasks: Path = TASKS, against: str | None 
     found = {each.metric: each for each in compare(before.outcomes, after.outcomes)}
     for name, each in found.items():
         rise = f"{each.delta:+.1%}  (95 % interval {each.low:+.1%} to {each.high:+.1%}), p = {each.p:.3f}"
-        rise += f": {each.says}" if name == DECIDES else ""
+        rise += f": {each.says}" if name in DECIDES else ""
         print(f"  {name}: {each.before.value:.1%} → {each.after.value:.1%}, {rise}", file=sys.stderr)
     third = found["passed@3"]
     figures = _figures(found["passed@1"].after.value, third.after.value, third.before.value, third.after.value)

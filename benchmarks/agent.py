@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.task import Outcome, Task
 from testing_crew import TestingCrew
+from testing_crew.backends.base import Backend
+from testing_crew.config import Config
+from testing_crew.crew import runner_for
 from testing_crew.errors import BackendUnavailable, UserMistake
 from testing_crew.gate.gate import Judgement
 from testing_crew.project.targets import Target, target_for
 from testing_crew.repair.job import Job
 from testing_crew.repair.loop import Judge
+from testing_crew.runner.run import Runner
 from trace_logger.records import Attempt, CodeUnderTest
 from trace_logger.workspace import workspace
 
+if TYPE_CHECKING:
+    from benchmarks.run import Settings
+    from benchmarks.suite import Benchmark
+
 WARM = 0.8  # the temperature of samples
+
+
+@contextmanager
+def at_work(
+    benchmark: Benchmark, settings: Settings, config: Config, backend: Backend, runner: Runner | None
+) -> Iterator[Callable[[Task], Outcome]]:
+    """The agent as a benchmark has it work and judges it; see `work_on`."""
+    sampling = config.sampling.model_copy(update={"temperature": 0.0, "seed": settings.seed})
+    own = config.model_copy(update={"sampling": sampling, "candidates": settings.candidates, "derive": settings.derive})
+    threads = threading.local()
+    runner = runner or runner_for(own)
+
+    def work(task: Task) -> Outcome:
+        if not hasattr(threads, "crew"):  # its agents are of one thread each, the runner is of all
+            threads.crew = TestingCrew(None, settings.rounds, 0.0, config=own, backend=backend, traces=False)
+            threads.crew.runner = runner
+        outcome, job = work_on(threads.crew, task, derive=settings.derive, samples=settings.samples)
+        if job is None or benchmark.judge is None:
+            return outcome
+        try:
+            return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
+        except UserMistake as error:  # what it is scored by cannot be had here
+            return outcome.model_copy(update={"error": error.message})
+
+    with runner:
+        yield work
 
 
 def work_on(

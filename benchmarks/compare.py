@@ -13,7 +13,7 @@ from benchmarks.metrics import Score, Z, rate
 from benchmarks.task import ROUNDS, Outcome
 
 ALPHA = 0.05
-DECIDES = f"accepted@{ROUNDS}"
+DECIDES = (f"accepted@{ROUNDS}", "exact_match")
 _Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
 _POWER = 0.8
 _NEGLIGIBLE = 1e-9
@@ -157,12 +157,16 @@ def paired(metric: str, before: Sequence[bool], after: Sequence[bool]) -> Paired
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[Paired]:
     """Passed and accepted, within one round and within all, on the tasks that neither run's infrastructure failed at.
 
-    A task that is not the same in both, whatever its name, is none that both have. `DECIDES` is the one that is asked whether
-    there is a difference: of several, one would seem to differ by chance more often than is said.
+    Of questions, the answers that are right. A task that is not the same in both, whatever its name, is none that both have.
+    `DECIDES` names the one that is asked whether there is a difference: of several, one would seem to differ by chance more often
+    than is said.
     """
     theirs = {outcome.id: outcome for outcome in after if outcome.error is None}
     both = [(mine, theirs[mine.id]) for mine in before if mine.error is None and mine.id in theirs]
     pairs = [(mine, other) for mine, other in both if mine.task == other.task]
+    if pairs and all(outcome.answer for pair in pairs for outcome in pair):
+        pairs = [(mine, other) for mine, other in pairs if mine.answer and mine.answer.expected is not None]
+        return [paired("exact_match", [a.good for a, _ in pairs], [b.good for _, b in pairs])]
     return [
         paired(
             f"{what}@{rounds}", [a.within(what, rounds) for a, _ in pairs], [b.within(what, rounds) for _, b in pairs]

@@ -7,9 +7,10 @@ tests that a task ships, and must be.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.task import Task, definitions, oracle_for
 from testing_crew import prompt
@@ -18,8 +19,7 @@ from testing_crew.backends.base import Backend, Completion, ModelConfig, Samplin
 from testing_crew.errors import UnknownModel, UserMistake
 from testing_crew.project.code import parts
 
-CONTROLS = ("oracle", "vacuous", "inlining", "stubbing")
-_PREFIX = "control:"
+PREFIX = "control:"
 
 _VACUOUS = """\
 from {module} import {unit}
@@ -54,16 +54,16 @@ def test_{unit}():
 """
 
 
-def open_model(tag: str, config: ModelConfig, tasks: Sequence[Task] = ()) -> Backend:
-    """What a model tag names, or a control; the oracle knows ``tasks``. Raises as `open_backend` does."""
-    if not tag.startswith(_PREFIX):
+def open_model(
+    tag: str, config: ModelConfig, tasks: Sequence[Any], controls: Mapping[str, Callable[[Sequence[Any]], Backend]]
+) -> Backend:
+    """What a model tag names, or one of a benchmark's ``controls``, told of ``tasks``. Raises as `open_backend` does."""
+    if not tag.startswith(PREFIX):
         return open_backend(tag, config)
-    kind = tag.removeprefix(_PREFIX)
-    if kind not in CONTROLS:
-        raise UnknownModel(f"there is no control {kind!r}", hint=f"one of {', '.join(_PREFIX + c for c in CONTROLS)}")
-    if kind == "oracle" and not any(task.oracle for task in tasks):
-        raise UserMistake("none of these tasks ships tests, so there is no oracle for them")
-    return Control(kind, tasks)
+    kind = tag.removeprefix(PREFIX)
+    if kind not in controls:
+        raise UnknownModel(f"there is no control {kind!r}", hint=f"one of {', '.join(PREFIX + c for c in controls)}")
+    return controls[kind](tasks)
 
 
 class Control:
@@ -73,7 +73,9 @@ class Control:
     prompt_version: int = prompt.PROMPT_VERSION
 
     def __init__(self, kind: str, tasks: Sequence[Task]) -> None:
-        self.tag = _PREFIX + kind
+        if kind == "oracle" and not any(task.oracle for task in tasks):
+            raise UserMistake("none of these tasks ships tests, so there is no oracle for them")
+        self.tag = PREFIX + kind
         self._kind = kind
         self._tasks = tasks
         self.revision = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
@@ -102,3 +104,8 @@ class Control:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+CONTROLS: Mapping[str, Callable[[Sequence[Task]], Backend]] = {
+    kind: partial(Control, kind) for kind in ("oracle", "vacuous", "inlining", "stubbing")
+}

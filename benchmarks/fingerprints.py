@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.code_correctness import questions
 from benchmarks.sources import bugs
 from benchmarks.sources.functions import HUMANEVAL_COLUMNS, MBPP_COLUMNS, MBPP_SCORED, records
 from benchmarks.task import TASKS, load_tasks
@@ -20,6 +21,8 @@ def write_fingerprints(out: Path, humaneval: Path | None = None, mbpp: Path | No
     """
     texts = [(f"self_correction/{task.id}", task.code) for task in load_tasks(TASKS)]
     texts += [(f"bugs/{task.id}", task.code) for task in load_tasks(bugs.TASKS) if task.right]
+    for each in questions.load(None, lambda text: None):
+        texts += [(f"code_correctness/{each.id}", each.row.inputs.focal_code)]
     if humaneval:
         texts += list(_humaneval(humaneval))
     if mbpp:

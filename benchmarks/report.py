@@ -153,7 +153,8 @@ def _section(name: str, runs: Sequence[Run]) -> str:
 
 def _label(run: Run) -> str:
     tag = run.settings.model
-    return tag if len(tag) < 40 else f"…{tag[-38:]}"
+    short = tag if len(tag) < 40 else f"…{tag[-38:]}"
+    return f"{short}, {run.settings.mode}" if run.settings.mode else short
 
 
 def _ways(runs: Sequence[Run]) -> str:
@@ -168,6 +169,8 @@ def _ways(runs: Sequence[Run]) -> str:
 
 def _settings(run: Run) -> str:
     settings = run.settings
+    if settings.mode:
+        return f"questions, greedy answers; seed {settings.seed}"
     ways = "docstrings' examples first" if settings.derive else "the model's own tests only"
     return f"{ways}; {settings.candidates} answer(s) drawn a round; {settings.rounds} rounds; seed {settings.seed}"
 
@@ -195,6 +198,13 @@ def _cell(metric: str, score: Score | None, n: int) -> str:
 
 
 def _plots(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
+    if not all(run.settings.rounds for run in runs):
+        right = tuple(name for name in _metrics(runs) if name.startswith("exact_match"))
+        return [
+            _figure("Right answers", lambda axes: _bars(axes, runs, labels, right)),
+            _figure("What wrong answers were, share of questions", lambda axes: _reasons(axes, runs, labels)),
+            _figure("Seconds a question", lambda axes: _bars(axes, runs, labels, ("seconds",))),
+        ]
     return [
         _figure("Accepted within so many rounds (dotted: passed)", lambda axes: _rounds(axes, runs, labels)),
         _figure("Why a task was not accepted, share of tasks", lambda axes: _reasons(axes, runs, labels)),

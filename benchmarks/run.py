@@ -20,18 +20,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import testing_crew
-from benchmarks.agent import work_on
-from benchmarks.controls import CONTROLS, open_model
-from benchmarks.metrics import Score, reasons, scores
+from benchmarks.controls import PREFIX, open_model
+from benchmarks.metrics import Score, reasons
 from benchmarks.suite import BENCHMARKS, Benchmark
-from benchmarks.task import Outcome, Task, digest
-from testing_crew import TestingCrew
+from benchmarks.task import Item, Outcome, digest
 from testing_crew.backends.base import Backend, Completion, Sampling
 from testing_crew.backends.files import replace
 from testing_crew.backends.many import candidates_of
 from testing_crew.backends.ref import SNAPSHOT
 from testing_crew.config import Config
-from testing_crew.crew import runner_for
 from testing_crew.errors import BackendUnavailable, GenerationFailed, SandboxError, TestingCrewError, UserMistake
 from testing_crew.runner.run import Runner
 from trace_logger.journal import Journal
@@ -48,7 +45,8 @@ class Settings(BaseModel):
     """All that decides what comes of a run, beside the machine. ``tasks`` is their digest; ``revision`` what the tag served.
 
     ``derive``: examples of docstrings become tests before the model is asked. ``candidates``: answers that a round may draw, one
-    where a server is asked. ``ways`` are the settings of the user that matter; ``code`` is a hash of ours.
+    where a server is asked. ``ways`` are the settings of the user that matter; ``code`` is a hash of ours. ``mode`` is how
+    questions are asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +62,7 @@ class Settings(BaseModel):
     derive: bool
     ways: dict[str, Any] = {}
     code: str = ""
+    mode: str = ""
 
 
 class Run(BaseModel):
@@ -85,6 +84,17 @@ class Run(BaseModel):
     reasons: dict[str, int]
     outcomes: tuple[Outcome, ...]
 
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What its benchmark tells beside the scores."""
+        benchmark = BENCHMARKS.get(self.settings.benchmark)
+        return benchmark.detail(self.outcomes) if benchmark else {}
+
+    @property
+    def headline(self) -> str:
+        """The score that a run is told by in one line."""
+        return f"accepted@{self.settings.rounds}" if self.settings.rounds else "exact_match"
+
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         settings = self.settings
@@ -96,6 +106,7 @@ class Run(BaseModel):
             "errors": {"infrastructure": self.infrastructure_errors},
             "not_worked_on": {outcome.id: outcome.error for outcome in self.outcomes if outcome.error is not None},
             "reasons": self.reasons,
+            **({"detail": detail} if (detail := self.detail) else {}),
             "settings": settings.model_dump(),
             "seconds": round(self.seconds, 1),
         }
@@ -133,11 +144,12 @@ def reports() -> Path:
 
 def perform(
     benchmark: Benchmark,
-    tasks: Sequence[Task],
+    tasks: Sequence[Item],
     model: str,
     config: Config,
     *,
     seed: int = 0,
+    mode: str | None = None,
     samples: int | None = None,
     candidates: int | None = None,
     workers: int | None = None,
@@ -155,7 +167,10 @@ def perform(
     """
     if not tasks:
         raise UserMistake(f"{benchmark.name}: no task is left to run")
-    backend = open_model(model, config.server, tasks)
+    mode = benchmark.modes[0] if mode is None else mode
+    if mode not in benchmark.modes:
+        raise UserMistake(f"{benchmark.name} has no mode {mode!r}", hint=f"one of {', '.join(benchmark.modes)}")
+    backend = open_model(model, config.server, tasks, benchmark.controls)
     try:
         settings = Settings(
             benchmark=benchmark.name,
@@ -169,6 +184,7 @@ def perform(
             derive=benchmark.derive,
             ways=_ways(config),
             code=_code(),
+            mode=mode,
         )
         if once:
             same = [
@@ -198,7 +214,7 @@ def perform(
         seconds=time.monotonic() - started,
         n=len(outcomes) - failed,
         infrastructure_errors=failed,
-        scores=scores(outcomes, benchmark.rounds),
+        scores=benchmark.scores(outcomes, benchmark.rounds),
         reasons=reasons(outcomes),
         outcomes=outcomes,
     )
@@ -211,7 +227,7 @@ def perform(
 
 def _work(
     benchmark: Benchmark,
-    tasks: Sequence[Task],
+    tasks: Sequence[Item],
     settings: Settings,
     config: Config,
     backend: Backend,
@@ -222,30 +238,13 @@ def _work(
 ) -> dict[str, Outcome]:
     """Have every task done that is not; returns those that the infrastructure failed at, which are tried again another time."""
     shared: Any = backend if hasattr(backend, "concurrency") else InTurn(backend)
-    sampling = config.sampling.model_copy(update={"temperature": 0.0, "seed": settings.seed})
-    own = config.model_copy(update={"sampling": sampling, "candidates": settings.candidates, "derive": settings.derive})
-    threads = threading.local()
-    runner = runner or runner_for(own)
-
-    def work(task: Task) -> Outcome:
-        if not hasattr(threads, "crew"):  # its agents are of one thread each, the runner is of all
-            threads.crew = TestingCrew(None, settings.rounds, 0.0, config=own, backend=shared, traces=False)
-            threads.crew.runner = runner
-        outcome, job = work_on(threads.crew, task, derive=settings.derive, samples=settings.samples)
-        if job is None or benchmark.judge is None:
-            return outcome
-        try:
-            return outcome.model_copy(update={"figures": benchmark.judge(threads.crew, task, outcome, job)})
-        except UserMistake as error:  # what it is scored by cannot be had here
-            return outcome.model_copy(update={"error": error.message})
-
     errors: dict[str, Outcome] = {}
     row = 0  # of the infrastructure's failures, one after the other
     finished = sum(task.id in done for task in tasks)
     count = workers or max(2, os.cpu_count() or 1, getattr(backend, "concurrency", 1))
-    with runner, _threads(count) as pool:
+    with benchmark.worker(benchmark, settings, config, shared, runner) as work, _threads(count) as pool:
         todo = iter([task for task in tasks if task.id not in done])
-        going: dict[Future[Outcome], Task] = {}
+        going: dict[Future[Outcome], Item] = {}
         while True:
             while len(going) < count and row < _DEAD and (task := next(todo, None)) is not None:
                 going[pool.submit(work, task)] = task
@@ -371,18 +370,19 @@ def readable() -> Iterator[tuple[Path, Run]]:
 
 
 def newest() -> list[Run]:
-    """The run of each benchmark and model to look at, by benchmarks; models first, then the snapshot and the controls.
+    """The run of each benchmark, model and mode to look at, by benchmarks; models first, then the snapshot and the controls.
 
     It is of the newest revision of the model, and the newest of those with the most tasks.
     """
-    found: dict[tuple[str, str], Run] = {}
+    found: dict[tuple[str, str, str], Run] = {}
     for _, run in readable():
-        key = run.settings.benchmark, run.settings.model
+        key = run.settings.benchmark, run.settings.model, run.settings.mode
         last = found.get(key)
         smaller = last and last.settings.revision == run.settings.revision and len(run.outcomes) < len(last.outcomes)
         if not smaller:
             found[key] = run
-    order, last_ones = list(BENCHMARKS), (SNAPSHOT, *(f"control:{name}" for name in CONTROLS))
+    order = list(BENCHMARKS)
+    last_ones = (SNAPSHOT, *(PREFIX + name for each in BENCHMARKS.values() for name in each.controls))
 
     def place(run: Run) -> tuple[int, int, str]:
         name, model = run.settings.benchmark, run.settings.model

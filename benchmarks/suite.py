@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from benchmarks import agent, controls, metrics
+from benchmarks.code_correctness import questions
+from benchmarks.metrics import Score
 from benchmarks.sources import bugs, functions, packages, testgeneval
 from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks, some_of
 from testing_crew import TestingCrew
+from testing_crew.backends.base import Backend
 from testing_crew.repair.job import Job
 
 Judge = Callable[[TestingCrew, Task, Outcome, Job], dict[str, float]]
+# (benchmark, settings, config, backend, runner) → while it is entered, what works on a task, from several threads at once
+Worker = Callable[[Any, Any, Any, Backend, Any], AbstractContextManager[Callable[[Any], Outcome]]]
 
 
 @dataclass(frozen=True)
@@ -21,16 +29,24 @@ class Benchmark:
     ``load`` takes the file that a user named, None for what ships or is fetched, and a way to say what it does. ``derive`` and
     ``candidates`` are the agent's own ways beside the model, off where the model alone is measured; ``rounds`` is how often it
     may write and repair, ``samples`` are drawn beside. ``judge`` gives a task's figures beyond what all benchmarks have.
+
+    ``worker`` is the agent, or what asks questions, by default in the first of its ``modes``. ``controls`` are answers known to
+    be worthless or right, by their names. ``detail`` is what a run of it tells beside its ``scores``.
     """
 
     name: str
     about: str
-    load: Callable[[Path | None, Callable[[str], None]], list[Task]]
+    load: Callable[[Path | None, Callable[[str], None]], list[Any]]
     derive: bool = False
     candidates: int = 1
     rounds: int = ROUNDS
     samples: int = 0
     judge: Judge | None = None
+    worker: Worker = agent.at_work
+    modes: tuple[str, ...] = ("",)
+    controls: Mapping[str, Callable[[Sequence[Any]], Backend]] = field(default_factory=lambda: controls.CONTROLS)
+    scores: Callable[[Sequence[Outcome], int], dict[str, Score]] = metrics.scores
+    detail: Callable[[Sequence[Outcome]], dict[str, Any]] = lambda outcomes: {}
 
 
 def _first_files(path: Path | None, say: Callable[[str], None]) -> list[Task]:
@@ -78,6 +94,17 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             "TestGenEval's files whose repository is checked out here, scored locally by its definitions",
             testgeneval.load,
             judge=testgeneval.judge,
+        ),
+        Benchmark(
+            "code_correctness",
+            "MERA's CodeCorrectness: will this test pass? Rows of our own in Python, Java and Go, or a file of rows",
+            questions.load,
+            rounds=0,
+            worker=questions.asking,
+            modes=questions.MODES,
+            controls=questions.CONTROLS,
+            scores=questions.scores,
+            detail=questions.detail,
         ),
     )
 }

@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,6 +27,20 @@ CHEATS = {
     *("no_assertion_about_target", "passes_without_target", "notices_mutation", "no_mutant_killed"),
     *("drops_tests", "drops_assertions", "weakens_assertions"),
 }
+
+
+class Item(Protocol):
+    """What is scored, of whatever benchmark; ``digest`` is a hash of what is asked and scored."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+Some = TypeVar("Some", bound=Item)
 
 
 class Task(BaseModel):
@@ -54,13 +68,36 @@ class Task(BaseModel):
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
 
+class Answer(BaseModel):
+    """A model's answer to a question: its text, and what it is ``read`` as, by the benchmark's definition and in ``plain`` words.
+
+    ``expected`` is None where nobody published what is right. ``finish`` is ``too long`` where the question does not fit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str
+    text: str
+    finish: str
+    tokens: int | None
+    expected: str | None
+    read: str
+    plain: str
+
+    @property
+    def right(self) -> bool:
+        """Whether it is what was expected."""
+        return self.expected is not None and self.read == self.expected
+
+
 class Outcome(BaseModel):
     """What came of one task: the first round in which a file passed, and in which one was accepted; None for never.
 
     ``best`` are the indices in ``attempts`` of each unit's best. ``samples`` are first files that were drawn afresh, without a
     word on any other; each has an attempt for each of the task's ``units``. ``suspects`` are what the user is told that the code
     contradicts; ``figures`` are the benchmark's own. ``seconds`` is what the rounds took, waiting for a model that answers one
-    at a time included, samples not. ``task`` is the task's digest.
+    at a time included, samples not. ``task`` is the task's digest. ``answer`` is there where the task is a question, and no tests
+    are written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +115,12 @@ class Outcome(BaseModel):
     suspects: tuple[str, ...] = ()
     figures: dict[str, float] = {}
     seconds: float = 0.0
+    answer: Answer | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether a file was accepted, or the answer is right."""
+        return self.answer.right if self.answer else self.accepted_in is not None
 
     def within(self, what: str, rounds: int) -> bool:
         """Whether it ``passed``, or was ``accepted``, within so many rounds."""
@@ -112,6 +155,8 @@ class Outcome(BaseModel):
     @property
     def tokens(self) -> int | None:
         """The tokens that the model wrote, samples not counted; None where nobody counted."""
+        if self.answer:
+            return self.answer.tokens
         counted = [a.completion_tokens for a in self.attempts if a.completion_tokens is not None]
         return sum(counted) if counted else None
 
@@ -122,9 +167,12 @@ class Outcome(BaseModel):
 
     @property
     def why(self) -> str:
-        """Why it was not accepted, in one of the gate's codes or verdicts; empty where it was."""
+        """Why it is not good, in one of the gate's codes or verdicts, or what an answer was taken for; empty where it is."""
         if self.error is not None:
             return "infrastructure"
+        if self.answer:
+            known = self.answer.expected is not None
+            return f"{self.answer.expected} taken for {self.answer.read}" if known and not self.answer.right else ""
         if len(self.kept) < self.units:
             return "nothing"  # no answer at all: a prompt that does not fit
         worst = next((a for a in self.kept if not a.accepted), None)
@@ -212,7 +260,7 @@ def save_tasks(path: Path, tasks: Sequence[Task], description: str) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def some_of(tasks: Sequence[Task], limit: int | None, seed: int) -> list[Task]:
+def some_of(tasks: Sequence[Some], limit: int | None, seed: int) -> list[Some]:
     """At most ``limit`` of the tasks, drawn evenly from their groups, in the order that they had; the same for the same seed."""
     if limit is None or limit >= len(tasks):
         return list(tasks)
@@ -230,6 +278,6 @@ def some_of(tasks: Sequence[Task], limit: int | None, seed: int) -> list[Task]:
     return [tasks[number] for number in sorted(chosen)]
 
 
-def digest(tasks: Sequence[Task]) -> str:
+def digest(tasks: Sequence[Item]) -> str:
     """A hash of the tasks and their order."""
     return hashlib.sha256("".join(task.digest for task in tasks).encode()).hexdigest()

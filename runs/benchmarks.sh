@@ -44,5 +44,7 @@ for name in "${names[@]}"; do
       for control in vacuous inlining stubbing; do bench "$name" "control:$control" --limit "$controls" "${file[@]}" --samples 0; done ;;
   esac
 done
+for model in "${models[@]}" control:majority; do bench code-correctness "$model" "${limit[@]}"; done
+bench code-correctness control:runner "${limit[@]}" || echo "left out: its rows in Java and Go need a JDK, JUnit 5 and Go"
 $crew bench report --out "$out/report.html"
 $crew bench report --out "$out/tables.md"

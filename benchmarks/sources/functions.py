@@ -106,8 +106,8 @@ def records(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def from_hub(name: str, split: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The rows of a data set of the hub. Raises UserMistake where it cannot be fetched."""
+def from_hub(name: str, split: str, say: Callable[[str], None], option: str = "--tasks") -> list[dict[str, Any]]:
+    """The rows of a data set of the hub; ``option`` takes a local copy. Raises UserMistake where it cannot be fetched."""
     say(f"{name} from the hub")
     try:
         from datasets import load_dataset
@@ -120,5 +120,5 @@ def from_hub(name: str, split: str, say: Callable[[str], None]) -> list[dict[str
     except Exception as error:  # whatever the hub, the network or a proxy may say
         first = str(error).partition("\n")[0]
         raise UserMistake(
-            f"{name} cannot be fetched from the hub: {first}", hint="--tasks FILE takes a local copy"
+            f"{name} cannot be fetched from the hub: {first}", hint=f"{option} FILE takes a local copy"
         ) from None

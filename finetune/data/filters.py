@@ -89,7 +89,8 @@ def clean(rows: Iterable[Row], fingerprints: Fingerprints) -> tuple[list[Row], d
     """The rows that resemble no task, in code or tests, and how many each task took."""
     kept, taken = [], dict[str, int]()
     for row in rows:
-        task = fingerprints.resembles(module_of(row)[1]) or fingerprints.resembles(row.completion)
+        texts = row.shows or (module_of(row)[1], row.completion)
+        task = next((found for text in texts if (found := fingerprints.resembles(text)) is not None), None)
         if task is None:
             kept.append(row)
         else:

@@ -17,12 +17,14 @@ from trace_logger.records import Record
 # The beginnings of groups whose side is settled by their source; all others are divided by chance.
 TRAIN_ONLY = "train:"
 DEV_ONLY = "dev:"
+OUTCOME = "outcome"  # the kind of a row that asks whether a test passes
 
 
 class Row(Record):
     """A prompt of ours and the test file that answers it.
 
-    ``kind`` is generate, repair or complete. Rows of one ``group`` are never divided between train and dev.
+    ``kind`` is generate, repair or complete; or `OUTCOME`, whose prompt is another and whose answer is a word: ``shows`` are the
+    files in it. Rows of one ``group`` are never divided between train and dev.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Row(Record):
     prompt: str
     completion: str
     licence: str = ""
+    shows: tuple[str, ...] = ()
 
 
 def shown_code(row: Row) -> str:

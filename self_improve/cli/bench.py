@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from benchmarks.metrics import Score
-    from benchmarks.run import Run
 
 # By name, so that --help imports no benchmark; a test holds the names and words against `benchmarks.suite`.
 NAMES = {
@@ -23,8 +18,9 @@ NAMES = {
     "real_packages": "Functions and classes of packages from PyPI: the whole agent, as `write` works.",
     "bugs": "Functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm.",
     "testgeneval": "TestGenEval's files whose repository is checked out here, scored locally by its definitions.",
+    "code_correctness": "MERA's CodeCorrectness: will this test pass? Rows of our own in Python, Java and Go, or a file of rows.",
 }
-_MOST_ERRORS = 10
+QUESTIONS = "code_correctness"
 app = typer.Typer(help="Benchmarks, and what keeps training data clear of them.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -51,120 +47,65 @@ def _command(name: str) -> Callable[..., None]:
         ] = False,
         as_json: Json = False,
     ) -> None:
-        run_benchmark(name, model, tasks, limit, samples, candidates, seed, once, as_json)
+        from self_improve.cli.benching.run import Order, run_benchmark
+
+        run_benchmark(Order(name, model, tasks, limit, samples, candidates, seed, once, as_json))
 
     command.__doc__ = NAMES[name]
     return command
 
 
 for _name in NAMES:
-    app.command(_name)(_command(_name))
+    if _name != QUESTIONS:
+        app.command(_name)(_command(_name))
 
 
-def run_benchmark(
-    name: str,
-    model: str | None,
-    tasks: Path | None,
-    limit: int | None,
-    samples: int | None,
-    candidates: int | None,
-    seed: int,
-    once: bool,
-    as_json: bool,
+@app.command("code-correctness", help=NAMES[QUESTIONS])
+@app.command(QUESTIONS, hidden=True)
+def code_correctness(
+    model: Annotated[str | None, typer.Option("--model", help="A model tag; the configured one if not given.")] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="A file of rows, JSON or JSONL; or MERA-evaluation/CodeCorrectness, from the hub."),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="direct: a word, as the official task asks; reasoned: think first, then answer.")
+    ] = "direct",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many rows, drawn evenly from languages and answers.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rows drawn.")] = 0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Take a finished run of the very same settings in place of a new one.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Run one benchmark with one model, and print its figures. Stopped or killed, the same command goes on."""
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    """Ask whether tests pass."""
+    from self_improve.cli.benching.run import Order, run_benchmark
 
-    from benchmarks.run import perform
-    from benchmarks.suite import BENCHMARKS
-    from benchmarks.task import some_of
-    from self_improve.cli.say import Console, bars
-    from testing_crew import config as configuration
-
-    config = configuration.load(Path.cwd()).config
-    tag = model or config.model
-    console = Console(stderr=True)
-    benchmark = BENCHMARKS[name]
-    drawn = some_of(benchmark.load(tasks, lambda what: console.print(f"{what} …")), limit, seed)
-    with bars(console, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
-        bar = progress.add_task(f"{name} · {tag}", total=len(drawn))
-        good = 0
-
-        def tell(outcome: Any, done: int, of: int) -> None:
-            nonlocal good
-            good += outcome.accepted_in is not None
-            progress.update(bar, completed=done, description=f"{name} · {tag} · {good} accepted")
-            if not console.is_terminal:
-                accepted = f"accepted in round {outcome.accepted_in}" if outcome.accepted_in else outcome.why
-                console.print(f"{done} of {of}, {outcome.id}: {outcome.error or accepted}")
-
-        progress.update(bar, completed=0)
-        try:
-            run, file = perform(
-                benchmark,
-                drawn,
-                tag,
-                config,
-                seed=seed,
-                samples=samples,
-                candidates=candidates,
-                once=once,
-                tell=tell,
-                say=console.print,
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
-    if name == "testgeneval":
-        from benchmarks.sources.testgeneval import predictions
-
-        official = file.with_suffix(".predictions.jsonl")
-        official.write_text("".join(json.dumps(row) + "\n" for row in predictions(run.outcomes, tag)), encoding="utf-8")
-        console.print(f"for the official harness: {official}")
-    if as_json:
-        print(json.dumps(run.summary() | {"file": str(file)}, indent=2))
-        return
-    _print(run)
-    print(f"all of it: {file}", file=sys.stderr)  # whole, however narrow the terminal is
+    run_benchmark(Order(QUESTIONS, model, rows, limit, None, None, seed, once, as_json, mode))
 
 
-def _print(run: Run) -> None:
-    from rich.table import Table
+@app.command("rows")
+def rows(
+    project: Annotated[Path, typer.Argument(help="The top of a Python project, with its tests in it.")],
+    out: Annotated[Path, typer.Option(help="The file to write, JSONL.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="A model that writes tests, too; none if not given.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Answers drawn for each function and class.")] = 2,
+    changes: Annotated[int, typer.Option(min=0, help="Small changes of the code that each test is run against.")] = 2,
+    limit: Annotated[
+        int | None, typer.Option(min=2, help="At most so many rows, half of them with each answer.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make rows for code-correctness, or to train on, of a project's tests: labelled by running them."""
+    from self_improve.cli.benching.rows import make_rows
 
-    from self_improve.cli.say import Console, text
-    from testing_crew.backends.ref import SNAPSHOT
-    from testing_crew.backends.snapshot import NOTE
-    from testing_crew.gate.reasons import REASONS, VERDICTS
-
-    console = Console()
-    settings = run.settings
-    console.print(
-        text(
-            f"{settings.benchmark} · ",
-            (settings.model, "bold"),
-            f" · n = {run.n}, infrastructure errors {run.infrastructure_errors}",
-        )
-    )
-    table = Table("", "value", "95 % interval", "n", box=None)
-    for name, score in run.scores.items():
-        table.add_row(name, *_shown(name, score), str(score.n))
-    console.print(table)
-    for outcome in [outcome for outcome in run.outcomes if outcome.error is not None][:_MOST_ERRORS]:
-        console.print(f"could not be worked on: {outcome.id}: {outcome.error}")
-    if run.reasons:
-        console.print("why not accepted:")
-        for code, count in run.reasons.items():
-            says = VERDICTS.get(code) or (REASONS[code].says if code in REASONS else code)
-            console.print(f"  {count:4}  {says}")
-    if settings.model == SNAPSHOT:
-        console.print(NOTE)
-
-
-def _shown(name: str, score: Score) -> tuple[str, str]:
-    from benchmarks.metrics import COSTS
-
-    if name in COSTS:
-        return f"{score.value:,.1f}", f"{score.low:,.1f} to {score.high:,.1f}"
-    return f"{score.value:.1%}", f"{score.low:.1%} to {score.high:.1%}"
+    make_rows(project, out, model, draws, changes, limit, seed, force, as_json)
 
 
 @app.command("list")
@@ -190,7 +131,8 @@ def list_(as_json: Json = False) -> None:
                 "seed": run.settings.seed,
                 "n": run.n,
                 "infrastructure_errors": run.infrastructure_errors,
-                f"accepted@{run.settings.rounds}": run.scores[f"accepted@{run.settings.rounds}"].value,
+                **({"mode": run.settings.mode} if run.settings.mode else {}),
+                **({run.headline: run.scores[run.headline].value} if run.headline in run.scores else {}),
             }
         )
     if as_json:
@@ -202,7 +144,7 @@ def list_(as_json: Json = False) -> None:
     for name, about in NAMES.items():
         console.print(f"{name:16} {about}")
     for row in rows:
-        accepted = ", ".join(f"{name} {value:.1%}" for name, value in row.items() if name.startswith("accepted@"))
+        accepted = ", ".join(f"{name} {value:.1%}" for name, value in row.items() if isinstance(value, float))
         console.print(f"{Path(row['file']).stem}: {row['model']}, seed {row['seed']}, n = {row['n']}, {accepted}")
 
 
@@ -237,12 +179,12 @@ def compare(
         )
     unlike = [
         f"{name}: {getattr(one, name)} → {getattr(other, name)}"
-        for name in ("rounds", "candidates", "derive", "seed", "ways", "code")
+        for name in ("rounds", "candidates", "derive", "seed", "mode", "ways", "code")
         if getattr(one, name) != getattr(other, name)
     ]
     if as_json:
         rows = [
-            each.model_dump() | ({"differs": each.differs, "says": each.says} if each.metric == DECIDES else {})
+            each.model_dump() | ({"differs": each.differs, "says": each.says} if each.metric in DECIDES else {})
             for each in found
         ]
         print(
@@ -260,7 +202,7 @@ def compare(
         console.print(
             f"{each.metric:11} {each.before.value:6.1%} → {each.after.value:6.1%}  {each.delta:+.1%} ({each.low:+.1%} to"
             f" {each.high:+.1%})  {each.wins} won, {each.losses} lost, p = {each.p:.3f}"
-            + (f": {each.says}" if each.metric == DECIDES else "")
+            + (f": {each.says}" if each.metric in DECIDES else "")
         )
 
 

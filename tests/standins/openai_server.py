@@ -179,21 +179,24 @@ class _Handler(BaseHTTPRequestHandler):
         text, reason, usage = self._run(model, model.tokenize(model.render(body["messages"])), body)
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-        return self._answer("chat.completion", "chatcmpl-1", body, choice, usage)
+        return self._answer("chat.completion", "chatcmpl-1", body, [choice], usage)
 
     def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
         model = self._model(body)
-        text, reason, usage = self._run(model, model.tokenize(body["prompt"]), body)
-        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
-        return self._answer("text_completion", "cmpl-1", body, choice, usage)
+        prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
+        choices: list[Any] = []
+        for prompt in prompts:
+            text, reason, usage = self._run(model, model.tokenize(prompt), body)
+            choices.append({"index": len(choices), "text": text, "logprobs": None, "finish_reason": reason})
+        return self._answer("text_completion", "cmpl-1", body, choices, usage)
 
-    def _answer(self, kind: str, name: str, body: dict[str, Any], choice: Any, usage: Any) -> dict[str, Any]:
+    def _answer(self, kind: str, name: str, body: dict[str, Any], choices: list[Any], usage: Any) -> dict[str, Any]:
         return {
             "id": name,
             "object": kind,
             "created": int(time.time()),
             "model": body["model"],
-            "choices": [choice],
+            "choices": choices,
             "usage": usage,
         }
 

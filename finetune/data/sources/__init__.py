@@ -76,7 +76,7 @@ class Source:
 
 def open_source(text: str, context: Context) -> Source:
     """Open ``name:where?options``. Raises UserMistake for a name that is none, and for input that cannot be used."""
-    from finetune.data.sources import coderm, functions, kodcode, own, testgeneval
+    from finetune.data.sources import coderm, correctness, functions, kodcode, own, testgeneval
 
     opened: dict[str, Callable[[Spec, Context], Source]] = {
         "kodcode": kodcode.open_rows,
@@ -87,6 +87,7 @@ def open_source(text: str, context: Context) -> Source:
         "traces": own.traces,
         "synthetic": own.synthetic,
         "rows": own.rows,
+        "correctness": correctness.open_rows,
     }
     spec = Spec.parse(text)
     if spec.name not in opened:

@@ -1,0 +1,1 @@
+"""What `testing-crew bench` does, command by command."""
