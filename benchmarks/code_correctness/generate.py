@@ -35,6 +35,7 @@ GENERATED = "generated"
 _WARM = 0.8  # the temperature of what a model writes
 _LONGEST = 400  # lines of a focal file
 _BATCH = 16
+_ALL = 10**6
 Tell = Callable[[str, int, int], None]
 
 
@@ -135,13 +136,11 @@ def _text(file: Path) -> str | None:
 
 
 def changed(drafts: Sequence[Draft], count: int) -> Iterator[Draft]:
-    """Each test against ``count`` small changes of its focal file, others for each test of one file."""
-    tried: Counter[str] = Counter()
+    """Each test against ``count`` small changes of its focal file, drawn anew for each test."""
     for draft in drafts:
-        made = changes(draft.focal, 10**6)
+        made = changes(draft.focal, _ALL)
         random.Random(draft.digest).shuffle(made)
         for source in made[:count]:
-            tried[source] += 1
             yield Draft(source, draft.tests, "changed", draft.source, draft.module, draft.lang)
 
 
