@@ -56,6 +56,11 @@ class OutcomeRow(BaseModel):
     outputs: Label | None
     instruction: str | None = None
 
+    @field_validator("outputs", mode="before")
+    @classmethod
+    def _published(cls, outputs: Any) -> Any:
+        return None if outputs == "" else outputs
+
     @field_validator("instruction")
     @classmethod
     def _has_places(cls, instruction: str | None) -> str | None:

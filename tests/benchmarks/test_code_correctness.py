@@ -159,6 +159,10 @@ def test_braces_of_code_are_no_placeholders(harness):
     assert harness.doc_to_text(found.model_dump()) == ask(found)
 
 
+def test_an_answer_that_is_not_published_is_none():
+    assert [each.outputs for each in rows_of([row(1, ""), row(2, None)], "here")] == [None, None]
+
+
 BROKEN = {
     "a field that is missing": (row(inputs={"focal_code": FOCAL, "lang": "Python"}), "test_code: Field required"),
     "no answer at all": ({k: v for k, v in row().items() if k != "outputs"}, "outputs: Field required"),
