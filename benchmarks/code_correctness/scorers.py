@@ -16,8 +16,9 @@ _SAID: dict[str, Label] = {
     **dict.fromkeys(("unsuccessful", "unsuccessfully"), "failed"),
 }
 _NOT = {"not", "no", "never", "without", "cannot", "nor", "neither", "hardly", "unlikely", "не", "без", "нет"}
+_JOINS = {"and", "but", "so", "or", "и", "но", "а", "или"}
 _NEAR = 6  # words between a negation and what it negates, itself counted in, within one clause
-_WORD = re.compile(r"[^\W\d][\w'’]*|[.!?;:,\n—–]|(?<=\s)-(?=\s)")
+_WORD = re.compile(r"[^\W\d][\w'’]*|[.!?;:,()\[\]\n—–]|(?<=\s)-(?=\s)")
 # The last of these is where an answer begins, after what was thought before.
 _ANSWER = re.compile(r"(?:final answer|answer|ответ|verdict)\W{0,4}[:=]", re.IGNORECASE)
 
@@ -55,7 +56,7 @@ def _labels(text: str) -> list[Label]:
     found: list[Label] = []
     before: list[str] = []  # the words of this sentence
     for word in _WORD.findall(text.casefold()):
-        if not word[0].isalpha() and word[0] != "_":  # a clause ends, and with it what a negation reaches
+        if word in _JOINS or not (word[0].isalpha() or word[0] == "_"):  # a clause ends, and what a negation reaches
             before = []
         elif word in _SAID:
             label = _SAID[word]

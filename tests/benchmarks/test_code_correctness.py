@@ -73,6 +73,9 @@ TRICKY = [
     ("hardly a success", "success", "failed"),
     ("It isn't going to be a success", "success", "failed"),
     ("no failures", "neither", "success"),
+    ("A success. It runs without errors and returns a success message.", "success", "success"),
+    ('"success" (no error) or "failed" (at least one)?', "both", "both"),
+    ('Статус: "success" (ошибок нет) или "failed" (есть хотя бы одна).', "both", "both"),
 ]
 
 
