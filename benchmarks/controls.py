@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,45 +67,54 @@ def open_model(
 
 
 class Control:
-    """Answers every prompt with its one kind of file, whatever became of the last."""
+    """Answers without a model: ``answer`` gives what is said to a prompt, whatever became of the last."""
 
     context: int | None = None
     prompt_version: int = prompt.PROMPT_VERSION
 
-    def __init__(self, kind: str, tasks: Sequence[Task]) -> None:
-        if kind == "oracle" and not any(task.oracle for task in tasks):
-            raise UserMistake("none of these tasks ships tests, so there is no oracle for them")
+    def __init__(self, kind: str, answer: Callable[[str], str], close: Callable[[], object] = lambda: None) -> None:
         self.tag = PREFIX + kind
-        self._kind = kind
-        self._tasks = tasks
         self.revision = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+        self._answer, self._close = answer, close
 
-    def complete(self, asked: str, sampling: Sampling) -> Completion:
-        """The file for the code that the prompt shows."""
-        module, unit, code = parts(prompt.code_of(asked))
-        template = {"vacuous": _VACUOUS, "inlining": _INLINING, "stubbing": _STUBBING}.get(self._kind)
-        text = self._oracle(module, unit, code) if template is None else ""
-        if template is not None and unit:
-            text = template.format(module=module, unit=unit, code=code)
-        return Completion(text=text, finish="stop", seconds=0.0)
-
-    def _oracle(self, module: str, unit: str, code: str) -> str:
-        text = definitions(code).get(unit)
-        task = next((task for task, known in self._known if text is not None and known.get(unit) == text), None)
-        return oracle_for(task, module) if task else ""
-
-    @cached_property
-    def _known(self) -> list[tuple[Task, dict[str, str]]]:
-        return [(task, definitions(task.code)) for task in self._tasks if task.oracle]
+    def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """The answer."""
+        return Completion(text=self._answer(prompt), finish="stop", seconds=0.0)
 
     def count_tokens(self, text: str) -> None:
         """None: there is no tokenizer."""
         return None
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Free what it holds."""
+        self._close()
 
 
-CONTROLS: Mapping[str, Callable[[Sequence[Task]], Backend]] = {
-    kind: partial(Control, kind) for kind in ("oracle", "vacuous", "inlining", "stubbing")
+def _worthless(kind: str, template: str, tasks: Sequence[Task]) -> Control:
+    def answer(asked: str) -> str:
+        module, unit, code = parts(prompt.code_of(asked))
+        return template.format(module=module, unit=unit, code=code) if unit else ""
+
+    return Control(kind, answer)
+
+
+def _oracle(tasks: Sequence[Task]) -> Control:
+    known = [(task, definitions(task.code)) for task in tasks if task.oracle]
+    if not known:
+        raise UserMistake("none of these tasks ships tests, so there is no oracle for them")
+
+    def answer(asked: str) -> str:
+        module, unit, code = parts(prompt.code_of(asked))
+        text = definitions(code).get(unit)
+        task = next((task for task, units in known if text is not None and units.get(unit) == text), None)
+        return oracle_for(task, module) if task else ""
+
+    return Control("oracle", answer)
+
+
+CONTROLS: Mapping[str, Callable[[Sequence[Any]], Backend]] = {
+    "oracle": _oracle,
+    "vacuous": partial(_worthless, "vacuous", _VACUOUS),
+    "inlining": partial(_worthless, "inlining", _INLINING),
+    "stubbing": partial(_worthless, "stubbing", _STUBBING),
 }

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.code_correctness.labels import is_library
-from testing_crew.project.syntax import UNREADABLE, parse
+from benchmarks.code_correctness.labels import PROVIDED, is_library
+from testing_crew.project.syntax import UNREADABLE, parse, parses
 
-_PYTEST = ("pytest", "_pytest")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FIXTURES = {"request", "monkeypatch", "capsys", "capfd", "caplog", "recwarn", "subtests"}
 # What differs from one machine, or one moment, to the next: modules, and what is got of others.
@@ -37,7 +36,7 @@ def one_test_each(tests: str) -> Iterator[str]:
         tree = parse(tests)
     except UNREADABLE:
         return
-    owners = [node for node in tree.body if _holds_tests(node)]
+    owners = [node for node in tree.body if _tests(node)]
     for owner in owners:
         for wanted in _tests(owner):
             gone = [node for node in owners if node is not owner]
@@ -50,10 +49,6 @@ def one_test_each(tests: str) -> Iterator[str]:
                 continue
             if len(left) == 1:
                 yield cut
-
-
-def _holds_tests(node: ast.stmt) -> bool:
-    return bool(_tests(node))
 
 
 def _tests(node: ast.stmt) -> list[ast.stmt]:
@@ -175,18 +170,10 @@ def tags(focal: str, tests: str) -> dict[str, object]:
         names = [module for node in ast.walk(parse(tests)) for module, _ in modules(node, lambda module: None)]
     except UNREADABLE:
         names = []
-    kinds = {"pytest" if name in _PYTEST else "library" if is_library(name) else "focal" for name in names}
+    kinds = {"pytest" if name in PROVIDED else "library" if is_library(name) else "focal" for name in names}
     return {
         "lines_focal": len(focal.splitlines()),
         "lines_test": len(tests.splitlines()),
-        "parses": _parses(focal) and _parses(tests),
+        "parses": parses(focal) and parses(tests),
         "imports": sorted(kinds),
     }
-
-
-def _parses(source: str) -> bool:
-    try:
-        parse(source)
-    except UNREADABLE:
-        return False
-    return True

@@ -239,7 +239,7 @@ def balanced(found: Sequence[tuple[Draft, Labelled]], limit: int | None, seed: i
         }
         people, model = (min(len(sides[by, "success"]), len(sides[by, "failed"])) for by in (False, True))
         most = people + model if limit is None else max(1, limit // (2 * len(languages)))
-        model = min(model, max(most // 2, most - people)) if limit is not None else model
+        model = min(model, max(most // 2, most - people))
         sizes = {False: min(people, most - model), True: model}
         kept += [pair for (by_model, _), side in sides.items() for pair in side[: sizes[by_model]]]
     chance.shuffle(kept)

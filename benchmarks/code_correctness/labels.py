@@ -19,7 +19,7 @@ from trace_logger.records import CodeUnderTest
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w.]+))", re.MULTILINE)
 _LABELS: dict[str, Label] = {"passed": "success", "failed": "failed", "error": "failed"}
 _EXITS: dict[int, Label] = {0: "success", 1: "failed", 2: "failed"}  # pytest's: passed, failed, not collected
-_PROVIDED = {"pytest", "_pytest"}
+PROVIDED = {"pytest", "_pytest"}
 LIMITS = Limits(wall_seconds=20, cpu_seconds=20)
 
 
@@ -43,20 +43,6 @@ class Labeller:
 
         Raises UserMistake where the tools for the row's language are not here.
         """
-        return self._run(row, number)
-
-    def confirmed(self, row: OutcomeRow) -> Labelled:
-        """What all runs say: in another order, of Python's under another hash seed, and as plain ``python -m pytest``, too."""
-        first = self._run(row, 0)
-        for number in (1, 2) if row.inputs.lang == "Python" else (1,):
-            if first.label is None:
-                break
-            other = self._run(row, number)
-            if other.label != first.label:
-                return Labelled(None, "another run ends otherwise")
-        return first
-
-    def _run(self, row: OutcomeRow, number: int) -> Labelled:
         if row.inputs.lang != "Python":
             ran = toolchains.run(row, number)
             label: Label | None = None if ran.passed is None else "success" if ran.passed else "failed"
@@ -72,6 +58,17 @@ class Labeller:
             run = self._runner.execute(plan, Variation(measure=False, shuffle=number or None, hash_seed=number)).run
             label = _LABELS.get(run.verdict)
         return Labelled(label, "" if label else f"its run ends as {run.verdict}", run.verdict)
+
+    def confirmed(self, row: OutcomeRow) -> Labelled:
+        """What all runs say: in another order, of Python's under another hash seed, and as plain ``python -m pytest``, too."""
+        first = self.label(row, 0)
+        for number in (1, 2) if row.inputs.lang == "Python" else (1,):
+            if first.label is None:
+                break
+            other = self.label(row, number)
+            if other.label != first.label:
+                return Labelled(None, "another run ends otherwise")
+        return first
 
     def close(self) -> None:
         """End its processes."""
@@ -117,7 +114,7 @@ def module_of(row: OutcomeRow) -> str | None:
 def is_library(module: str) -> bool:
     """Whether a module is the standard library's, or pytest's."""
     top = module.partition(".")[0]
-    return top in sys.stdlib_module_names or top in _PROVIDED
+    return top in sys.stdlib_module_names or top in PROVIDED
 
 
 def _defined(source: str) -> set[str]:

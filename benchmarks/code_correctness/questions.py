@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.code_correctness import scorers
 from benchmarks.code_correctness.labels import Labeller
 from benchmarks.code_correctness.prompts import PROMPTS, Mode, in_mode
+from benchmarks.controls import Control
 from benchmarks.metrics import Score, figure, mean, rate
 from benchmarks.sources.functions import from_hub, records
 from benchmarks.task import Answer, Outcome
-from testing_crew.backends.base import Backend, Completion, Sampling
+from testing_crew.backends.base import Backend
 from testing_crew.config import Config
 from testing_crew.errors import PromptTooLong, UserMistake
-from testing_crew.prompt import PROMPT_VERSION
 from testing_crew.prompt.outcome import HUB, LANGUAGES, OutcomeRow, ask, rows_of
 
 if TYPE_CHECKING:
@@ -182,30 +182,6 @@ def submission(outcomes: Sequence[Outcome], mode: str = MODES[0]) -> dict[str, A
         said = _said(given.text, given.finish, mode) if given else ""
         rows.append({"outputs": said, "meta": {"id": int(outcome.id)}})
     return {"data": {"test": rows}}
-
-
-class Control:
-    """Answers without a model: ``answer`` gives what is said of a question."""
-
-    context: int | None = None
-    prompt_version: int = PROMPT_VERSION
-
-    def __init__(self, kind: str, answer: Callable[[str], str], close: Callable[[], object] = lambda: None) -> None:
-        self.tag = f"control:{kind}"
-        self.revision = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-        self._answer, self._close = answer, close
-
-    def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """The answer."""
-        return Completion(text=self._answer(prompt), finish="stop", seconds=0.0)
-
-    def count_tokens(self, text: str) -> None:
-        """None: there is no tokenizer."""
-        return None
-
-    def close(self) -> None:
-        """Free what it holds."""
-        self._close()
 
 
 def _constant(kind: str, questions: Sequence[Question]) -> Control:

@@ -21,6 +21,15 @@ def parse(source: str | bytes) -> ast.Module:
     return tree
 
 
+def parses(source: str) -> bool:
+    """Whether it is the text of a module."""
+    try:
+        parse(source)
+    except UNREADABLE:
+        return False
+    return True
+
+
 def parse_expression(source: str) -> ast.expr:
     """The tree of one expression; raises one of `UNREADABLE`."""
     tree = _parse(source, "eval")

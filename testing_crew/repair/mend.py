@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.project.code import source_lines
-from testing_crew.project.syntax import UNREADABLE, parse
+from testing_crew.project.syntax import parse, parses
 from testing_crew.prompt.notes import strip
 from testing_crew.repair.origins import expectations, table_rows
 from trace_logger.records import CodeUnderTest
@@ -45,14 +45,6 @@ class Mended:
     mended: tuple[str, ...]
 
 
-def _parses(text: str) -> bool:
-    try:
-        parse(text)
-    except UNREADABLE:
-        return False
-    return True
-
-
 def _strip_markdown(text: str) -> str:
     blocks: list[str] = [b for b in _FENCE.findall(text) if "def " in b or "import " in b]
     if blocks:
@@ -75,16 +67,16 @@ def _whole_parts(text: str) -> str:
     kept: list[str] = []
     for start, end in zip([0, *tops], [*tops, len(lines)], strict=True):
         part = lines[start:end]
-        if not _parses("\n".join(part)):
+        if not parses("\n".join(part)):
             part = [line for line in part if not _is_broken_row(line)]
-        kept += part if _parses("\n".join(part)) else []
+        kept += part if parses("\n".join(part)) else []
     whole = "\n".join(kept).rstrip()
     return f"{whole}\n" if whole else ""
 
 
 def _is_broken_row(line: str) -> bool:
     row = line.strip()
-    return line.startswith("    ") and row.endswith(",") and row[0] in "([{'\"-0123456789" and not _parses(row)
+    return line.startswith("    ") and row.endswith(",") and row[0] in "([{'\"-0123456789" and not parses(row)
 
 
 def _repeated_rows(text: str) -> list[int]:
@@ -269,14 +261,14 @@ def mend(completion: str, code: CodeUnderTest, noted: str | None = None) -> Mend
     """
     done: list[str] = []
     text = completion.replace("\r\n", "\n")
-    if not _parses(text):
+    if not parses(text):
         text = _AT_THE_ENDS.sub("", text)
-    if not _parses(text):
+    if not parses(text):
         stripped = _strip_markdown(text)
         if stripped.strip() != text.strip():
             done.append("markdown")
         text = stripped
-    if not _parses(text):
+    if not parses(text):
         text = _whole_parts(text)
         done.append("what cannot be read")
     if not any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for node in parse(text).body):
