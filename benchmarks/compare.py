@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.metrics import Score, Z, rate
+from benchmarks.metrics import Score, Z, mean, rate
 from benchmarks.task import ROUNDS, Outcome
 
 ALPHA = 0.05
-DECIDES = (f"accepted@{ROUNDS}", "exact_match")
+DECIDES = (f"accepted@{ROUNDS}", "exact_match", "function")
 _Z_ALPHA, _Z_POWER = 1.6449, 0.8416  # one-sided 5 %, and 80 % power
 _POWER = 0.8
 _NEGLIGIBLE = 1e-9
@@ -154,17 +154,47 @@ def paired(metric: str, before: Sequence[bool], after: Sequence[bool]) -> Paired
     )
 
 
+def shares(metric: str, pairs: Sequence[tuple[Outcome, Outcome]]) -> Paired:
+    """Compare a figure that is a share, on the tasks of which both runs know it.
+
+    ``wins`` and ``losses`` are tasks on which it rose and fell; ``p`` is the sign test's, ``low`` to ``high`` a bootstrap
+    interval of the mean difference (Efron 1979), and ``could_see`` what 80 % power sees at 5 % with the spread of these.
+    """
+    known = [(a.figures[metric], b.figures[metric]) for a, b in pairs if metric in a.figures and metric in b.figures]
+    risen = [b - a for a, b in known]
+    n, rise = len(risen), mean(risen) or rate(0, 0)
+    before, after = mean([a for a, _ in known]) or rate(0, 0), mean([b for _, b in known]) or rate(0, 0)
+    wins, losses = sum(each > 0 for each in risen), sum(each < 0 for each in risen)
+    spread = math.sqrt(sum((each - rise.value) ** 2 for each in risen) / (n - 1) / n) if n > 1 else math.inf
+    return Paired(
+        metric=metric,
+        n=n,
+        wins=wins,
+        losses=losses,
+        before=before,
+        after=after,
+        delta=rise.value,
+        low=rise.low,
+        high=rise.high,
+        p=exact(wins, losses),
+        could_see=min((Z + _Z_POWER) * spread, 2.0),
+    )
+
+
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[Paired]:
     """Passed and accepted, within one round and within all, on the tasks that neither run's infrastructure failed at.
 
-    Of questions, the answers that are right. A task that is not the same in both, whatever its name, is none that both have.
-    `DECIDES` names the one that is asked whether there is a difference: of several, one would seem to differ by chance more often
-    than is said.
+    Of questions, the answers that are right, or each of their figures. A task that is not the same in both, whatever its name, is
+    none that both have. `DECIDES` names the one that is asked whether there is a difference: of several, one would seem to differ
+    by chance more often than is said.
     """
     theirs = {outcome.id: outcome for outcome in after if outcome.error is None}
     both = [(mine, theirs[mine.id]) for mine in before if mine.error is None and mine.id in theirs]
     pairs = [(mine, other) for mine, other in both if mine.task == other.task]
     if pairs and all(outcome.answer for pair in pairs for outcome in pair):
+        if any(outcome.figures for pair in pairs for outcome in pair):
+            names = dict.fromkeys(name for pair in pairs for outcome in pair for name in outcome.figures)
+            return [shares(name, pairs) for name in names]
         pairs = [(mine, other) for mine, other in pairs if mine.answer and mine.answer.expected is not None]
         return [paired("exact_match", [a.good for a, _ in pairs], [b.good for _, b in pairs])]
     return [

@@ -200,8 +200,9 @@ def _cell(metric: str, score: Score | None, n: int) -> str:
 def _plots(runs: Sequence[Run], labels: Sequence[str]) -> list[str]:
     if not all(run.settings.rounds for run in runs):
         right = tuple(name for name in _metrics(runs) if name.startswith("exact_match"))
+        answers = right or tuple(name for name in _metrics(runs) if name not in COSTS)
         return [
-            _figure("Right answers", lambda axes: _bars(axes, runs, labels, right)),
+            _figure("Right answers" if right else "Answers", lambda axes: _bars(axes, runs, labels, answers)),
             _figure("What wrong answers were, share of questions", lambda axes: _reasons(axes, runs, labels)),
             _figure("Seconds a question", lambda axes: _bars(axes, runs, labels, ("seconds",))),
         ]

@@ -93,7 +93,8 @@ class Run(BaseModel):
     @property
     def headline(self) -> str:
         """The score that a run is told by in one line."""
-        return f"accepted@{self.settings.rounds}" if self.settings.rounds else "exact_match"
+        benchmark = BENCHMARKS.get(self.settings.benchmark)
+        return (benchmark and benchmark.headline) or f"accepted@{self.settings.rounds}"
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import agent, controls, metrics
 from benchmarks.code_correctness import questions
 from benchmarks.metrics import Score
+from benchmarks.smart_coding import bench as smart_coding
+from benchmarks.smart_coding.rows import TaskName
 from benchmarks.sources import bugs, functions, packages, testgeneval
 from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks, some_of
 from testing_crew import TestingCrew
@@ -22,6 +25,15 @@ Judge = Callable[[TestingCrew, Task, Outcome, Job], dict[str, float]]
 Worker = Callable[[Any, Any, Any, Backend, Any], AbstractContextManager[Callable[[Any], Outcome]]]
 
 
+class Left(NamedTuple):
+    """A file that a run leaves for others."""
+
+    what: str
+    folder: str
+    ending: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """Tasks, how the agent works on them, and what is scored.
@@ -31,7 +43,9 @@ class Benchmark:
     may write and repair, ``samples`` are drawn beside. ``judge`` gives a task's figures beyond what all benchmarks have.
 
     ``worker`` is the agent, or what asks questions, by default in the first of its ``modes``. ``controls`` are answers known to
-    be worthless or right, by their names. ``detail`` is what a run of it tells beside its ``scores``.
+    be worthless or right, by their names. ``detail`` is what a run of it tells beside its ``scores``, ``headline`` the score that
+    it is told by in one line where it has no rounds. ``leaves`` makes a file for others from a run: what it is for, the folder
+    beside the runs (empty: there), its ending, its text. Raises UserMistake where none can be made.
     """
 
     name: str
@@ -47,6 +61,10 @@ class Benchmark:
     controls: Mapping[str, Callable[[Sequence[Any]], Backend]] = field(default_factory=lambda: controls.CONTROLS)
     scores: Callable[[Sequence[Outcome], int], dict[str, Score]] = metrics.scores
     detail: Callable[[Sequence[Outcome]], dict[str, Any]] = lambda outcomes: {}
+    headline: str = ""
+    leaves: Callable[[Sequence[Any], Sequence[Outcome], str, str], Left] | None = (
+        None  # (tasks, outcomes, model tag, mode)
+    )
 
 
 def _first_files(path: Path | None, say: Callable[[str], None]) -> list[Task]:
@@ -54,6 +72,35 @@ def _first_files(path: Path | None, say: Callable[[str], None]) -> list[Task]:
         return load_tasks(path)
     ours = load_tasks(TASKS)
     return ours + some_of(packages.load(None, say), len(ours), 0)
+
+
+def _predictions(tasks: Sequence[Any], outcomes: Sequence[Outcome], model: str, mode: str) -> Left:
+    rows = testgeneval.predictions(outcomes, model)
+    return Left("the official harness", "", ".predictions.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _submission(tasks: Sequence[Any], outcomes: Sequence[Outcome], model: str, mode: str) -> Left:
+    made = json.dumps(questions.submission(outcomes, mode), ensure_ascii=False)
+    return Left("MERA", "submissions", ".json", made)
+
+
+def _to_judge(tasks: Sequence[Any], outcomes: Sequence[Outcome], model: str, mode: str) -> Left:
+    text = smart_coding.to_judge(tasks, outcomes, model)
+    return Left("people to judge (testing-crew bench judge FILE --name NAME)", "answers", ".jsonl", text)
+
+
+def _smart(name: TaskName, about: str, headline: str, leaves: Any = None) -> Benchmark:
+    return Benchmark(
+        name,
+        about,
+        smart_coding.loader(name),
+        rounds=0,
+        worker=smart_coding.asking,
+        controls=smart_coding.CONTROLS,
+        scores=smart_coding.scores,
+        headline=headline,
+        leaves=leaves,
+    )
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -94,6 +141,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             "TestGenEval's files whose repository is checked out here, scored locally by its definitions",
             testgeneval.load,
             judge=testgeneval.judge,
+            leaves=_predictions,
         ),
         Benchmark(
             "code_correctness",
@@ -105,6 +153,20 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             controls=questions.CONTROLS,
             scores=questions.scores,
             detail=questions.detail,
+            headline="exact_match",
+            leaves=_submission,
+        ),
+        _smart("comment", "comments on Python code, in English and Chinese: logic, accuracy and format", "function"),
+        _smart(
+            "issue",
+            "answers to issues that users open, for people to judge; likeness to people's answers",
+            "overlap",
+            _to_judge,
+        ),
+        _smart(
+            "testgen",
+            "the next test, or the next lines, of a file: do they run, are they what people wrote",
+            "function",
         ),
     )
 }

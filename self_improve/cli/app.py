@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 from typer.core import TyperGroup
 
-from self_improve.cli import bench, traces
+from self_improve.cli import bench, collect, traces
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(traces.app, name="traces")
 app.add_typer(bench.app, name="bench")
+app.add_typer(collect.app, name="collect")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Python = Annotated[

@@ -19,8 +19,12 @@ NAMES = {
     "bugs": "Functions with a bug, beside correct ones: shown, silently enshrined, or a false alarm.",
     "testgeneval": "TestGenEval's files whose repository is checked out here, scored locally by its definitions.",
     "code_correctness": "MERA's CodeCorrectness: will this test pass? Rows of our own in Python, Java and Go, or a file of rows.",
+    "comment": "Comments on Python code, in English and Chinese: logic, accuracy and format.",
+    "issue": "Answers to issues that users open, for people to judge; likeness to people's answers.",
+    "testgen": "The next test, or the next lines, of a file: do they run, are they what people wrote.",
 }
 QUESTIONS = "code_correctness"
+SMART = ("comment", "issue", "testgen")
 app = typer.Typer(help="Benchmarks, and what keeps training data clear of them.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -55,9 +59,32 @@ def _command(name: str) -> Callable[..., None]:
     return command
 
 
+def _smart(name: str) -> Callable[..., None]:
+    def command(
+        model: Annotated[
+            str | None, typer.Option("--model", help="A model tag; the configured one if not given.")
+        ] = None,
+        rows: Annotated[
+            Path | None, typer.Option(help="A file of rows, JSON or JSONL: `collect export` makes them of a history.")
+        ] = None,
+        limit: Annotated[int | None, typer.Option(min=1, help="So many rows, drawn evenly.")] = None,
+        seed: Annotated[int, typer.Option(min=0, help="Of the rows drawn, and of what is asked again.")] = 0,
+        once: Annotated[
+            bool, typer.Option("--once", help="Take a finished run of the very same settings in place of a new one.")
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        from self_improve.cli.benching.run import Order, run_benchmark
+
+        run_benchmark(Order(name, model, rows, limit, None, None, seed, once, as_json))
+
+    command.__doc__ = NAMES[name]
+    return command
+
+
 for _name in NAMES:
     if _name != QUESTIONS:
-        app.command(_name)(_command(_name))
+        app.command(_name)(_smart(_name) if _name in SMART else _command(_name))
 
 
 @app.command("code-correctness", help=NAMES[QUESTIONS])
@@ -106,6 +133,69 @@ def rows(
     from self_improve.cli.benching.rows import make_rows
 
     make_rows(project, out, model, draws, changes, limit, seed, force, as_json)
+
+
+@app.command("ianvs")
+def ianvs(
+    out: Annotated[Path, typer.Option(help="The folder to make; with one task its own, else one for each in it.")],
+    task: Annotated[str | None, typer.Option(help="comment, issue or testgen; all three if not given.")] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="Rows of yours for the task, JSON or JSONL; those that ship else.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model tag; may be given more than once.")] = None,
+    judge: Annotated[str, typer.Option(help="A model tag that grades comments and judges answers.")] = "",
+    repeats: Annotated[int, typer.Option(min=0, help="How often each question is asked again.")] = 1,
+    paraphrases: Annotated[int, typer.Option(min=0, max=1, help="And in other words.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many rows.")] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Data as question and answer (test_data).")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+) -> None:
+    """Write ready folders of the smart-coding benchmark for KubeEdge-Ianvs: in one, `ianvs -f benchmarkingjob.yaml`."""
+    from self_improve.cli.benching.ianvs import write_folders
+
+    write_folders(out, task, rows, model or ["embedded"], judge, repeats, paraphrases, limit, pairs, force)
+
+
+@app.command("ianvs-convert")
+def ianvs_convert(
+    testenv: Annotated[Path, typer.Argument(help="A testenv.yaml with train_url and test_url.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; the same, and a .bak of it, if not given.")
+    ] = None,
+) -> None:
+    """Bring an older testenv.yaml of Ianvs to train_index and test_index."""
+    from benchmarks.ianvs.write import convert
+
+    count = convert(testenv, out)
+    typer.echo(f"{out or testenv}: {count} keys")
+
+
+@app.command("judge")
+def judge_command(
+    answers: Annotated[
+        Path, typer.Argument(help="Answers to judge, JSONL: what an issue run, or Ianvs's answers/, holds.")
+    ],
+    name: Annotated[str, typer.Option(help="Who judges.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page on this machine; 0: any that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+) -> None:
+    """Judge answers on a page of this machine: right, wrong, can't tell. Verdicts are kept as they are given."""
+    from self_improve.cli.judge import judge
+
+    judge(answers, name, port, browser)
+
+
+@app.command("agreement")
+def agreement_command(
+    answers: Annotated[Path, typer.Argument(help="The answers that were judged.")],
+    out: Annotated[Path | None, typer.Option(help="Every verdict, JSONL.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How many answers are right by people's word, and how far the judges agree (Cohen's kappa)."""
+    from self_improve.cli.judge import agreement
+
+    agreement(answers, out, force, as_json)
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.metrics import Score
     from benchmarks.run import Run
+    from benchmarks.suite import Benchmark
 
 _MOST_ERRORS = 10
 
@@ -57,6 +58,8 @@ def run_benchmark(order: Order) -> None:
             progress.update(bar, completed=done, description=f"{name} · {tag} · {good} {word}")
             if not console.is_terminal:
                 said = outcome.why or (f"accepted in round {outcome.accepted_in}" if outcome.accepted_in else word)
+                if benchmark.headline in outcome.figures:
+                    said = f"{benchmark.headline} {outcome.figures[benchmark.headline]:.0%}"
                 console.print(f"{done} of {of}, {outcome.id}: {outcome.error or said}")
 
         progress.update(bar, completed=0)
@@ -76,14 +79,8 @@ def run_benchmark(order: Order) -> None:
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; what is done is kept, and the same command goes on") from None
-    if name == "testgeneval":
-        from benchmarks.sources.testgeneval import predictions
-
-        official = file.with_suffix(".predictions.jsonl")
-        official.write_text("".join(json.dumps(row) + "\n" for row in predictions(run.outcomes, tag)), encoding="utf-8")
-        console.print(f"for the official harness: {official}")
-    if name == "code_correctness":
-        _submit(run, file, console)
+    if benchmark.leaves:
+        _leave(benchmark, drawn, run, file, console)
     if order.as_json:
         print(json.dumps(run.summary() | {"file": str(file)}, indent=2))
         return
@@ -125,21 +122,25 @@ def _print(run: Run) -> None:
         console.print(NOTE)
 
 
-def _submit(run: Run, file: Path, console: Any) -> None:
-    from benchmarks.code_correctness.questions import submission
+def _leave(benchmark: Benchmark, drawn: list[Any], run: Run, file: Path, console: Any) -> None:
+    """Write what the benchmark leaves for others, and say where."""
+    from testing_crew.backends.files import replace
     from testing_crew.errors import UserMistake
 
+    assert benchmark.leaves is not None
     try:
-        made = submission(run.outcomes, run.settings.mode)
+        left = benchmark.leaves(drawn, run.outcomes, run.settings.model, run.settings.mode)
     except UserMistake as error:
-        console.print(f"no file for MERA: {error.message}")
+        console.print(f"no file for others: {error.message}")
         return
-    place = file.parent / "submissions" / f"{file.stem}.json"
+    place = file.parent / left.folder / f"{file.stem}{left.ending}"
     place.parent.mkdir(exist_ok=True)
-    place.write_text(json.dumps(made, ensure_ascii=False), encoding="utf-8")
-    console.print(f"for MERA, {len(run.outcomes)} rows: {place}")
+    replace(place, left.text)
+    console.print(f"for {left.what}: {place}")
     if run.infrastructure_errors:
-        console.print(f"{run.infrastructure_errors} of them could not be asked, and have an empty answer in it")
+        console.print(
+            f"{run.infrastructure_errors} of {len(run.outcomes)} could not be asked, and have an empty answer in it"
+        )
 
 
 def _detail(detail: dict[str, Any], console: Any) -> None:

@@ -1,0 +1,14 @@
+"""The base model that Ianvs asks: a model by its tag, through `benchmarks.ianvs.model`."""
+
+from sedna.common.class_factory import ClassFactory, ClassType
+
+from benchmarks.ianvs.model import TaggedModel
+
+__all__ = ["BaseModel"]
+
+
+@ClassFactory.register(ClassType.GENERAL, alias="smart_coding_issue")
+class BaseModel(TaggedModel):
+    """Answers the questions of the task ``issue``."""
+
+    task = "issue"

@@ -1,0 +1,117 @@
+"""The three tasks as benchmarks of our own harness: the same questions and figures as in Ianvs, resumed, compared, reported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.controls import Control
+from benchmarks.judging.verdicts import Item
+from benchmarks.metrics import Score, figure, mean
+from benchmarks.smart_coding.ask import predict
+from benchmarks.smart_coding.figures import FIGURES
+from benchmarks.smart_coding.rows import IssueRow, Question, TaskName, load
+from benchmarks.task import Answer, Outcome
+from testing_crew.backends.base import Backend
+from testing_crew.config import Config
+from testing_crew.crew import runner_for
+
+if TYPE_CHECKING:
+    from benchmarks.run import Settings
+    from benchmarks.suite import Benchmark
+
+
+def loader(task: TaskName) -> Callable[[Path | None, Callable[[str], None]], list[Question]]:
+    """The questions of a task, as a benchmark loads them."""
+    return lambda path, say: load(task, path)
+
+
+@contextmanager
+def asking(
+    benchmark: Benchmark, settings: Settings, config: Config, backend: Backend, runner: Any
+) -> Iterator[Callable[[Question], Outcome]]:
+    """Asks each question, once more with another seed and once in other words, and scores the answers by code alone."""
+    with runner or runner_for(config) as used:
+
+        def work(question: Question) -> Outcome:
+            made = predict(question, backend, seed=settings.seed)
+            figures = {name: score(made, used) for name, score in FIGURES[question.task].items()}
+            answer = Answer(
+                prompt=made.question,
+                text=made.answer,
+                finish=made.finish,
+                tokens=made.tokens,
+                expected=None,
+                read="",
+                plain="",
+            )
+            return Outcome(
+                id=question.id,
+                task=question.digest,
+                group=question.group,
+                answer=answer,
+                figures={name: value for name, value in figures.items() if value is not None},
+                seconds=made.seconds,
+            )
+
+        yield work
+
+
+def scores(outcomes: Sequence[Outcome], most: int = 0) -> dict[str, Score]:
+    """The mean of each figure over the questions that have it, and what a question costs."""
+    counted = [outcome for outcome in outcomes if outcome.error is None]
+    names = list(dict.fromkeys(name for outcome in counted for name in outcome.figures))
+    found = {name: figure([outcome.figures.get(name) for outcome in counted]) for name in names}
+    found["seconds"] = mean([outcome.seconds for outcome in counted])
+    found["tokens"] = mean([outcome.tokens for outcome in counted])
+    return {name: score for name, score in found.items() if score is not None}
+
+
+def to_judge(questions: Sequence[Question], outcomes: Sequence[Outcome], model: str) -> str:
+    """The answers for ``bench judge``, an item a line."""
+    rows = {question.id: question.row for question in questions}
+    items = []
+    for outcome in outcomes:
+        row = rows[outcome.id]
+        if isinstance(row, IssueRow) and outcome.answer:
+            known = {"question": row.question, "body": row.body, "references": row.answers}
+            items.append(Item(id=row.id, **known, answer=outcome.answer.text, model=model))  # type: ignore[arg-type]
+    return "".join(item.model_dump_json() + "\n" for item in items)
+
+
+def _reference(questions: Sequence[Question]) -> Control:
+    known = {prompt: each.row.reference for each in questions for prompt in (each.prompt, *each.paraphrases)}
+    return Control("reference", lambda prompt: known.get(prompt, _lines(prompt, questions)))
+
+
+def _lines(prompt: str, questions: Sequence[Question]) -> str:
+    """The lines that the test in a prompt for an explanation runs."""
+    rows = [question.row for question in questions if question.row.reference.strip() in prompt]
+    found = getattr(rows[0], "lines", ()) if rows else ()
+    return ", ".join(map(str, found))
+
+
+def _echo(questions: Sequence[Question]) -> Control:
+    """Says of each line what the line says: what a writer would have that understands nothing."""
+
+    def answer(prompt: str) -> str:
+        return "\n".join(
+            f"{number}: {line.strip()}" for number, line in re.findall(r"^ *(\d+)\| (.*\S.*)$", prompt, re.MULTILINE)
+        )
+
+    return Control("echo", answer)
+
+
+def _constant(text: str, kind: str, questions: Sequence[Question]) -> Control:
+    return Control(kind, lambda prompt: text)
+
+
+CONTROLS: Mapping[str, Callable[[Sequence[Any]], Backend]] = {
+    "reference": _reference,
+    "echo": _echo,
+    "silent": partial(_constant, "", "silent"),
+}
