@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.ianvs.model import ROWS
 from benchmarks.smart_coding.rows import Question, Row, TaskName, TestgenRow, load
+from benchmarks.task import some_of
 from testing_crew.backends.files import replace
 from testing_crew.errors import UserMistake
 
@@ -38,11 +39,11 @@ def write_folder(
 ) -> int:
     """Write the task's folder to ``out``: its configuration, its code, its data. Returns how many rows it asks.
 
-    ``models`` are tags, a test case each. With ``pairs`` the data is read as ``test_data`` (question and answer), else as
-    ``test_data_info``. Raises UserMistake for a folder that has something in it already, or rows that are none.
+    ``models`` are tags, a test case each; ``limit`` draws so many rows, evenly from languages and kinds. With ``pairs`` the data
+    is read as ``test_data`` (question and answer), else as ``test_data_info``. Raises UserMistake for a folder that has something
+    in it already, or rows that are none.
     """
-    questions = load(task, rows)
-    questions = questions if limit is None else questions[:limit]
+    questions = some_of(load(task, rows), limit, 0)
     if out.is_file():
         raise UserMistake(f"{out} is a file", hint="--out names a folder")
     if out.exists() and any(out.iterdir()) and not force:

@@ -146,7 +146,7 @@ def ianvs(
     judge: Annotated[str, typer.Option(help="A model tag that grades comments and judges answers.")] = "",
     repeats: Annotated[int, typer.Option(min=0, help="How often each question is asked again.")] = 1,
     paraphrases: Annotated[int, typer.Option(min=0, max=1, help="And in other words.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many rows, drawn evenly.")] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Data as question and answer (test_data).")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:

@@ -30,6 +30,7 @@ Out = Annotated[
     Path | None,
     typer.Option(help="The data set's folder; in the workspace, under the repository's name, if not given."),
 ]
+_MISSING = re.compile(r"No module named '([\w.]+)'")
 _FORMS = ("comment", "issue", "testgen", "pairs", "fixes")
 
 
@@ -52,23 +53,18 @@ def git_command(
 
     Stopped or killed, the same command goes on. People are kept under pseudonyms.
     """
-    from self_improve.cli.say import Console
     from trace_logger.collect.dataset import DataSet
     from trace_logger.collect.git import collect_git, name_of, open_repository
     from trace_logger.collect.pseudonyms import Pseudonyms
 
-    console = Console(stderr=True)
     opened = open_repository(repository)
     name = name_of(opened)
     with DataSet(_folder(out, name), name) as data:
-        try:
-            with _progress(console, "reading commits", as_json) as tell:
-                manifest, new = collect_git(opened, data, Pseudonyms.of_workspace(), limit=limit, tell=tell)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; what was read is kept, and the same command goes on") from None
+        with _Progress("reading commits", as_json) as tell:
+            manifest, new = collect_git(opened, data, Pseudonyms.of_workspace(), limit=limit, tell=tell)
         if not as_json:
             _tell_manifest(data.folder, manifest, new)
-        lessons, candidates = _lessons(opened, data, runs, minutes, python, console, as_json)
+        lessons, candidates = _lessons(opened, data, runs, minutes, python, as_json)
         found = Counter(lesson.found for lesson in lessons if lesson.found)
         if found:
             manifest = data.finish(manifest)  # what the tests said is feedback, too
@@ -103,7 +99,7 @@ def github_command(
     name = f"{host}/{repository}"
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
     with DataSet(_folder(out, name), name) as data:
-        with _progress(console, "reading issues", as_json) as tell:
+        with _Progress("reading issues", as_json) as tell:
             manifest, new = collect_github(
                 repository,
                 data,
@@ -137,7 +133,7 @@ def export_command(
 ) -> None:
     """Write rows of a data set in one of the forms that the benchmarks and the training read."""
     from benchmarks.smart_coding.export import rows_of_data_set
-    from self_improve.collecting import fixes_of, pairs_of
+    from self_improve.engineers.lessons import fixes_of, pairs_of
     from testing_crew.backends.files import replace
     from testing_crew.errors import UserMistake
     from trace_logger.collect.dataset import read_manifest, read_steps
@@ -176,10 +172,10 @@ def _folder(out: Path | None, name: str) -> Path:
     return out or workspace() / "datasets" / "collected" / plain
 
 
-class _progress:
-    """A bar while commits or issues are read."""
+class _Progress:
+    """A bar while something is collected; Ctrl-C within it says that what is there is kept."""
 
-    def __init__(self, console: Any, what: str, quiet: bool) -> None:
+    def __init__(self, what: str, quiet: bool) -> None:
         from rich.progress import TimeRemainingColumn
 
         from self_improve.cli.say import Console, bars
@@ -196,8 +192,10 @@ class _progress:
         found = f", {more[0]} lessons" if more else ""
         self._bars.update(self._task, completed=done, total=of, description=self._what + found)
 
-    def __exit__(self, *ended: Any) -> None:
-        self._bars.__exit__(*ended)
+    def __exit__(self, kind: type[BaseException] | None, *ended: Any) -> None:
+        self._bars.__exit__(kind, *ended)
+        if kind is KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; what was collected is kept, and the same command goes on") from None
 
 
 def _lessons(
@@ -206,10 +204,10 @@ def _lessons(
     runs: int,
     minutes: float | None,
     python: str | None,
-    console: Any,
     as_json: bool,
 ) -> tuple[list[Lesson], int]:
-    from self_improve.collecting import History, verify
+    from self_improve.engineers.history import History
+    from self_improve.engineers.lessons import verify
     from testing_crew import config as configuration
     from testing_crew.crew import runner_for
     from trace_logger.collect.dataset import read_steps
@@ -228,10 +226,8 @@ def _lessons(
     with runner_for(config) as runner, TraceStore.open() as store:
         history = History(repository, data, runner, store, config.interpreter)
         try:
-            with _progress(console, "running tests", as_json) as tell:
+            with _Progress("running tests", as_json) as tell:
                 lessons = verify(history, found, data, most=runs, minutes=minutes, tell=tell)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; what was run is kept, and the same command goes on") from None
         finally:
             history.close()
     if not as_json:
@@ -269,5 +265,8 @@ def _tell_lessons(lessons: list[Lesson], candidates: int, folder: Path) -> None:
     why = Counter(lesson.why.partition(":")[0] for lesson in lessons if not lesson.found)
     for reason, count in why.most_common():
         console.print(f"  {count:4} nothing: {reason}")
+    missing = Counter(found[1] for lesson in lessons if (found := _MISSING.search(lesson.why)))
+    for module, count in missing.most_common(5):
+        console.print(f"  {count:4} of these for want of {module}: --python names an environment that has it")
     if len(lessons) < candidates:
         print("more of them: --runs", file=sys.stderr)

@@ -116,6 +116,7 @@ def collect_git(
     missing = sum(not data.known[each] for each in order if each not in edge)
     if missing:
         notes.append(f"{missing} commits lack files that this clone does not hold (a partial clone)")
+    notes += [note for note in data.manifest.notes if note.startswith("GitHub: ")]
     made = Manifest(repository=data.repository, licence=licence, sources=("git",), branches=tips, notes=tuple(notes))
     return data.finish(made), len(todo)
 

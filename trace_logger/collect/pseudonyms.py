@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 
 from trace_logger.errors import PlainError
 from trace_logger.workspace import workspace
@@ -40,10 +41,13 @@ class Pseudonyms:
         file = workspace() / "pseudonyms.key"
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            if not file.exists():
+                descriptor, part = tempfile.mkstemp(dir=file.parent)  # mode 0600
                 with os.fdopen(descriptor, "wb") as made:
                     made.write(secrets.token_bytes(32))
+                with contextlib.suppress(FileExistsError):  # another process was quicker
+                    os.link(part, file)
+                os.unlink(part)
             key = file.read_bytes()
         except OSError as error:
             raise PlainError(

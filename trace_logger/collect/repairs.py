@@ -44,7 +44,8 @@ class Lesson(Record):
     ``repair``: ``failed_test`` fails against ``code``, and ``fixed_test`` passes and was accepted: ``trace`` is its trace,
     ``shown`` the code as a prompt shows it.
     ``fix``: ``bug_test`` fails against ``code_before`` by its own claims, as ``bug_log`` says, and passes against ``code``.
-    ``added`` is a test that the commit brought and that passes, ``tests_before`` the file that it was added to.
+    ``added`` is a test that the commit brought and that passes, ``tests_before`` the file that it was added to. ``ran_by`` is a
+    hash of the Python and of what was installed there.
     """
 
     candidate: Candidate
@@ -63,6 +64,7 @@ class Lesson(Record):
     added: str = ""
     trace: str | None = None
     reasons: tuple[str, ...] = ()
+    ran_by: str = ""
     seconds: float = 0.0
 
 

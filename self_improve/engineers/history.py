@@ -6,31 +6,33 @@ data set (``trees/``), so that the lesson can be run again when traces are curat
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.data.surgery import cut, tests_in
+from self_improve.engineers.lessons import NOT_PASSED, NOT_RUN, added_test, only
 from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.project.code import find_units, render
+from testing_crew.project.imports import import_places
 from testing_crew.project.interpreter import interpreter_for
+from testing_crew.project.python import inspect_interpreter
 from testing_crew.project.syntax import UNREADABLE, parse
 from testing_crew.project.targets import file_whole
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import plan_file, plan_text
 from testing_crew.runner.run import Runner
-from trace_logger.collect.dataset import DataSet, read_steps
+from trace_logger.collect.dataset import DataSet
 from trace_logger.collect.git import check_out, text_of, tree_of
-from trace_logger.collect.records import Feedback
 from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson
 from trace_logger.journal import Journal
-from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun, utc_now
+from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 from trace_logger.store import TraceStore
 
 if TYPE_CHECKING:
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 
 TREES = "trees"
 ENGINEERS = "engineers"  # the "model" of traces that people wrote
-_TESTS_ABOVE = 4
-_LONGEST_TESTS = 8000  # characters of a test file that is kept whole where its tests cannot be told apart
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class History:
         self._repository, self._data, self._runner, self._store = repository, data, runner, store
         near = Path(repository.workdir or data.folder) / "x.py"
         self._python = interpreter_for(chosen, near)
+        self._ran_by = _installed(self._python.path)
         self._scratch = Path(tempfile.mkdtemp(prefix="history-"))
         self._run_id: str | None = None
         self.journal = Journal(data.folder / VERIFIED, Lesson)
@@ -77,10 +78,18 @@ class History:
         try:
             lesson = self._lesson(candidate)
         except (UserMistake, KeyError, OSError) as error:  # no such file then, another Python's code, a partial clone
-            lesson = Lesson(candidate=candidate, why=f"could not be run: {str(error).partition(chr(10))[0][:200]}")
-        lesson = lesson.model_copy(update={"seconds": round(time.monotonic() - started, 2)})
+            lesson = Lesson(candidate=candidate, why=f"{NOT_RUN}: {str(error).partition(chr(10))[0][:200]}")
+        lesson = lesson.model_copy(update={"seconds": round(time.monotonic() - started, 2), "ran_by": self._ran_by})
         self.journal.add(candidate.id, lesson)
         return lesson
+
+    def known(self, candidate: Candidate) -> Lesson | None:
+        """What came of it before; None where it could not be run then, and this is another Python, or more is installed."""
+        if candidate.id not in self.journal:
+            return None
+        lesson = self.journal[candidate.id]
+        could_not = lesson.why.startswith((NOT_PASSED, NOT_RUN))
+        return None if could_not and lesson.ran_by != self._ran_by else lesson
 
     def _lesson(self, candidate: Candidate) -> Lesson:
         tests = self._text(candidate.tests_from, candidate.test)
@@ -90,7 +99,7 @@ class History:
             return Lesson(candidate=candidate, why="a file of it is no text")
         after = self._execute(candidate.commit, candidate, tests)
         if not after.passed:
-            return Lesson(candidate=candidate, why=f"no test passes after it: {_short(after.run)}")
+            return Lesson(candidate=candidate, why=f"{NOT_PASSED}: {_short(after.run)}")
         repaired: frozenset[str] = frozenset()
         if older is not None and older != tests:
             repaired = self._execute(candidate.commit, candidate, older).failed & after.passed
@@ -98,14 +107,14 @@ class History:
         code_before = self._text(candidate.before, candidate.target)
         if candidate.kind != "test_repair" and code_before not in (None, code):
             fixed = self._execute(candidate.before, candidate, tests).claims & after.passed
-        before_it, added = _added(older or "", tests, after.passed)
+        before_it, added = added_test(older or "", tests, after.passed)
         lesson = Lesson(
             candidate=candidate, found="fix" if fixed else "", code=code, tests_before=before_it, added=added
         )
         if not repaired and not fixed:
             return lesson.model_copy(update={"why": "the same tests pass before and after"})
         if fixed:
-            text = _cut(tests, fixed)
+            text = only(tests, fixed)
             lesson = lesson.model_copy(
                 update={
                     "tests": tuple(sorted(fixed)),
@@ -122,7 +131,7 @@ class History:
 
     def _repair(self, candidate: Candidate, lesson: Lesson, older: str, tests: str, repaired: frozenset[str]) -> Lesson:
         """The failed and the mended tests alone, judged by the gate, and kept as a trace where it accepts them."""
-        failed_test, fixed_test = _cut(older, repaired), _cut(tests, repaired)
+        failed_test, fixed_test = only(older, repaired), only(tests, repaired)
         if not failed_test or not fixed_test:
             return lesson if lesson.found else lesson.model_copy(update={"why": "the tests cannot be told apart"})
         code = self._code(self._tree(candidate.commit), candidate, fixed_test)
@@ -261,127 +270,15 @@ class History:
         return text_of(self._repository, str(tree[path].id)) if path in tree else None
 
 
-def _cut(tests: str, names: frozenset[str]) -> str:
-    """The file with the named tests alone; all of a short one whose tests cannot be told apart."""
-    text = cut(tests, lambda name: name in names)
-    return text or (tests if len(tests) <= _LONGEST_TESTS else "")
-
-
-def _added(older: str, tests: str, passed: frozenset[str]) -> tuple[str, str]:
-    """The last test that came new and passes, and the file before it: its imports, its helpers and the tests above it."""
-    try:
-        tree = parse(tests)
-        known = {name for name, *_ in tests_in(parse(older))}
-    except UNREADABLE:
-        return "", ""
-    alone = [(name, node) for name, node, owner in tests_in(tree) if owner is None]
-    new = [number for number, (name, _) in enumerate(alone) if name in passed and name not in known]
-    if not new:
-        return "", ""
-    name, node = alone[new[-1]]
-    above = [each for each, _ in alone[: new[-1]] if each in passed][-_TESTS_ABOVE:]
-    text = cut(tests, lambda each: each == name or each in above)
-    at = text.rfind(f"def {name}(")
-    line: int = getattr(node, "lineno", 1)
-    decorated = min([line, *(each.lineno for each in getattr(node, "decorator_list", []))])
-    start = text.rfind("\n", 0, at)
-    for _ in range(line - decorated):
-        start = text.rfind("\n", 0, start)
-    prefix, test = text[: start + 1], text[start + 1 :]
-    return (prefix, test) if prefix.strip() and test.count("\ndef ") == 0 else ("", "")
+def _installed(python: str) -> str:
+    """A hash of an interpreter and of when something was last installed for it."""
+    found = [python]
+    for place in sorted(import_places(inspect_interpreter(python))):
+        with contextlib.suppress(OSError):
+            found.append(f"{place} {place.stat().st_mtime_ns}")
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:12]
 
 
 def _short(run: PytestRun) -> str:
     said = failure_log(run).partition("\n")[0]
     return f"{run.verdict}, {said}"[:200] if said else run.verdict
-
-
-def verify(
-    history: History,
-    found: Sequence[Candidate],
-    data: DataSet,
-    *,
-    most: int | None = None,
-    minutes: float | None = None,
-    tell: Callable[[int, int, int], object] = lambda done, of, lessons: None,
-) -> list[Lesson]:
-    """Run candidates, the latest first, as many as ``most`` and within ``minutes``; those of an earlier call are not run again.
-
-    What running the tests said becomes feedback on the commit's step. Returns the lessons of all that were run, earlier ones too.
-    """
-    until = None if minutes is None else time.monotonic() + 60 * minutes
-    wanted = list(found if most is None else found[:most])
-    lessons: list[Lesson] = []
-    said: dict[str, list[Lesson]] = {}
-    for number, candidate in enumerate(wanted):
-        if candidate.id in history.journal:
-            lesson = history.journal[candidate.id]
-            lessons.append(lesson)
-            if lesson.found:  # a call that was stopped had not yet told it
-                said.setdefault(candidate.commit, []).append(lesson)
-            continue
-        if until is not None and time.monotonic() > until:
-            break
-        tell(number, len(wanted), sum(bool(each.found) for each in lessons))
-        lesson = history.lesson(candidate)
-        lessons.append(lesson)
-        if lesson.found:
-            said.setdefault(candidate.commit, []).append(lesson)
-    tell(len(wanted), len(wanted), sum(bool(each.found) for each in lessons))
-    for step in list(read_steps(data.folder)) if said else []:
-        if step.id in said:
-            known = {each.id for each in step.feedback}
-            new = [each for each in map(_feedback, said[step.id]) if each.id not in known]
-            if new:
-                data.add(step.model_copy(update={"feedback": (*step.feedback, *new)}))
-    return lessons
-
-
-def _feedback(lesson: Lesson) -> Feedback:
-    return Feedback(
-        id=lesson.candidate.id,
-        kind="tests",
-        actor="pytest",
-        created_at=utc_now(),
-        state=lesson.found,
-        body=lesson.bug_log or lesson.failure_log,
-        path=lesson.candidate.test,
-        commit=lesson.candidate.commit,
-    )
-
-
-def _known(folder: Path) -> list[Lesson]:
-    return [lesson for lesson in Journal(folder / VERIFIED, Lesson).values() if lesson.found]
-
-
-def pairs_of(folder: Path) -> list[dict[str, Any]]:
-    """The verified repairs of tests, as `traces export` writes them."""
-    return [
-        {
-            "code": lesson.shown or lesson.code,
-            "failed_test": lesson.failed_test,
-            "failure_log": lesson.failure_log,
-            "fixed_test": lesson.fixed_test,
-        }
-        for lesson in _known(folder)
-        if "repair" in lesson.found
-    ]
-
-
-def fixes_of(folder: Path) -> list[dict[str, Any]]:
-    """The verified bugs: the code before and after, the tests that show the bug, what they said."""
-    return [
-        {
-            "id": lesson.candidate.id,
-            "kind": lesson.candidate.kind,
-            "commit": lesson.candidate.commit,
-            "file": lesson.candidate.target,
-            "code": lesson.code_before,
-            "fixed_code": lesson.code,
-            "tests": lesson.bug_test,
-            "failing": list(lesson.tests),
-            "failure_log": lesson.bug_log,
-        }
-        for lesson in _known(folder)
-        if "fix" in lesson.found
-    ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import children
 import pytest
 
 pytest.importorskip("pygit2")
 from repositories import CLIP, PRICE, TEST_CLIP, Made, a_shop, collect, state_of, steps
 
-from self_improve.collecting import History, fixes_of, pairs_of, verify
+from self_improve.engineers.history import History
+from self_improve.engineers.lessons import fixes_of, pairs_of, verify
 from testing_crew.gate.verifier import GateVerifier
 from testing_crew.runner.run import Runner
 from trace_logger.collect.dataset import DataSet, read_steps
@@ -36,10 +39,10 @@ def found_in(made: Made, data: Path) -> list[Candidate]:
     return candidates(read_steps(data), lambda blob: text_of(made.git, blob), lambda commit: files_of(made.git, commit))
 
 
-def run(made: Made, out: Path, home: Path, **options: object) -> list[Lesson]:
+def run(made: Made, out: Path, home: Path, python: str | None = None, **options: object) -> list[Lesson]:
     """Verify what was collected into ``out``."""
     with DataSet(out, made.folder.name) as data, Runner() as runner, TraceStore.open(home / "traces.db") as store:
-        history = History(made.git, data, runner, store, None)
+        history = History(made.git, data, runner, store, python)
         try:
             return verify(history, found_in(made, out), data, **options)  # type: ignore[arg-type]
         finally:
@@ -230,3 +233,25 @@ def test_a_test_that_the_gate_refuses_is_no_repair(shop: Made, tmp_path: Path) -
     assert lesson.reasons
     assert pairs_of(tmp_path / "data") == fixes_of(tmp_path / "data") == []
     assert not (tmp_path / "data" / "trees").exists()
+
+
+def test_what_could_not_be_run_is_run_again_where_more_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
+    shop = Made(tmp_path / "shop")
+    test = "import late_package\nfrom a import double\n\n\ndef test_double():\n    assert double(2) == {}\n"
+    shop.commit({"a.py": "def double(n):\n    return n + 3\n", "test_a.py": test.format(5)})
+    shop.commit({"a.py": "def double(n):\n    return n * 2\n", "test_a.py": test.format(4)})
+    collect(shop.folder, tmp_path / "data")
+    venv = tmp_path / "venv"
+    children.run([sys.executable, "-m", "venv", "--system-site-packages", str(venv)], check=True)
+    own = next(venv.glob("lib/python*/site-packages"))
+    (own / "ours.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (first,) = run(shop, tmp_path / "data", tmp_path / "home", python=str(venv))
+    assert "late_package" in first.why
+    (same,) = run(shop, tmp_path / "data", tmp_path / "home", python=str(venv))
+    assert same == first  # not run again
+    (own / "late_package.py").write_text("")
+    (second,) = run(shop, tmp_path / "data", tmp_path / "home", python=str(venv))
+    assert (second.found, second.why) == ("repair+fix", "")
