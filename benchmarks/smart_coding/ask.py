@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.smart_coding.judge import Judgement, judged
+from benchmarks.smart_coding.judge import Judgement, judged, whole
 from benchmarks.smart_coding.rows import CommentRow, IssueRow, Question, TestgenRow, numbered
 from testing_crew.backends.base import Backend, Sampling
 from testing_crew.errors import PromptTooLong
@@ -87,9 +87,7 @@ def _one(backend: Backend, prompt: str, sampling: Sampling) -> tuple[str, str, i
         given = backend.complete(prompt, sampling)
     except PromptTooLong:
         return "", "too long", None
-    # A model that was stopped within a character may leave half a surrogate pair, which has no UTF-8.
-    text = given.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text, str(given.finish), given.completion_tokens
+    return whole(given.text), str(given.finish), given.completion_tokens
 
 
 def predict_all(

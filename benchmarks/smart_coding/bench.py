@@ -90,20 +90,28 @@ def _reference(questions: Sequence[Question]) -> Control:
 
 def _lines(prompt: str, questions: Sequence[Question]) -> str:
     """The lines that the test in a prompt for an explanation runs."""
-    rows = [question.row for question in questions if question.row.reference.strip() in prompt]
-    found = getattr(rows[0], "lines", ()) if rows else ()
-    return ", ".join(map(str, found))
+    asked = (each.row for each in questions if getattr(each.row, "lines", ()) and each.row.reference.strip() in prompt)
+    return ", ".join(map(str, getattr(next(asked, None), "lines", ())))
 
 
 def _echo(questions: Sequence[Question]) -> Control:
-    """Says of each line what the line says: what a writer would have that understands nothing."""
+    """Says of each line what the line says, or says the question again: what a writer would have that understands nothing."""
 
     def answer(prompt: str) -> str:
-        return "\n".join(
-            f"{number}: {line.strip()}" for number, line in re.findall(r"^ *(\d+)\| (.*\S.*)$", prompt, re.MULTILINE)
-        )
+        lines = re.findall(r"^ *(\d+)\| (.*\S.*)$", prompt, re.MULTILINE)
+        return "\n".join(f"{number}: {line.strip()}" for number, line in lines) or prompt
 
     return Control("echo", answer)
+
+
+def _spam(questions: Sequence[Question]) -> Control:
+    """Says the same of every line, and that a test runs every line."""
+
+    def answer(prompt: str) -> str:
+        numbers = re.findall(r"^ *(\d+)\| .*\S", prompt, re.MULTILINE)
+        return "\n".join(f"{number}: This line matters for the result." for number in numbers)
+
+    return Control("spam", answer)
 
 
 def _constant(text: str, kind: str, questions: Sequence[Question]) -> Control:
@@ -113,5 +121,6 @@ def _constant(text: str, kind: str, questions: Sequence[Question]) -> Control:
 CONTROLS: Mapping[str, Callable[[Sequence[Any]], Backend]] = {
     "reference": _reference,
     "echo": _echo,
+    "spam": _spam,
     "silent": partial(_constant, "", "silent"),
 }

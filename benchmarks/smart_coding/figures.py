@@ -38,9 +38,12 @@ def _accuracy(p: Prediction, _: Runner) -> float | None:
 
 
 def _comment_function(p: Prediction, runner: Runner) -> float | None:
+    """The harmonic mean, so that the right form and place make up for nothing where little is said."""
     parts = [_logic(p, runner), _accuracy(p, runner), COMMENT["format"](p, runner)]
     known = [part for part in parts if part is not None]
-    return sum(known) / len(known) if len(known) == len(parts) else None
+    if len(known) < len(parts):
+        return None
+    return len(known) / sum(1 / part for part in known) if all(known) else 0.0
 
 
 def _written(p: Prediction, answer: str) -> str:

@@ -95,5 +95,10 @@ def read(said: str, judge: str) -> Judgement:
         logic=scores.get("logic"),
         accuracy=scores.get("accuracy"),
         right=verdicts == {"right"} if len(verdicts) == 1 else None,
-        said=said[:400],
+        said=whole(said[:400]),
     )
+
+
+def whole(text: str) -> str:
+    """A text that has UTF-8: a model that was stopped within a character may leave half a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

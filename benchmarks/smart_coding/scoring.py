@@ -9,7 +9,7 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from benchmarks.smart_coding.rows import CommentRow, IssueRow, Note, TestgenRow
@@ -30,9 +30,11 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*[A-Za-z0-9_]")
 _CODE = re.compile(r"```[^`\n]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 _NUMBERS = re.compile(r"(?<![A-Za-z\d_.])(\d{1,4})(?:\s*(?:-|–|to|至|到)\s*(\d{1,4}))?(?![A-Za-z\d_.]*[A-Za-z\d_])")
 _SPACE = re.compile(r"\s+")
+_SAID_AGAIN = 0.6  # likeness to the code from which on a comment is that code; people's of our rows stay below it
 _CHRF_MOST = 6
 _CHRF_BETA = 2.0
 _LONGEST = 20_000  # characters of an answer that are read: more than its limit of tokens gives
+_CUTS = 50  # that make Python of an answer that is cut off, or followed by prose
 _PLAIN_WORDS = frozenset(
     "self def return import from for in if else not and or is None True False".split()  # noqa: SIM905
 )
@@ -76,22 +78,28 @@ def comment_accuracy(row: CommentRow, answer: str) -> float:
     """The share of the comments that stand where they belong.
 
     A comment does where people wrote one at that line, or where it names something of its line; never at a line that is not
-    there, is blank, or holds brackets alone. Where people wrote one text on all of the code: the share of the names in the
-    answer's code marks that the code has.
+    there, is blank, or holds brackets alone, nor where it only says the line again, or what was said of another line already.
+    Where people wrote one text on all of the code: the share of the names in the answer's code marks that the code has, 0 for
+    the code itself.
     """
     if not row.annotations and row.comment:
         named = _names(answer)
+        if chrf(answer, row.code_snippet) >= _SAID_AGAIN:
+            return 0.0
         return sum(name in row.code_snippet for name in named) / len(named) if named else float(bool(answer.strip()))
     lines = row.code_snippet.split("\n")
     people = {note.line_number for note in row.annotations}
     notes = notes_of(answer).notes
-    return sum(_anchored(note, lines, people) for note in notes) / len(notes) if notes else 0.0
+    said = {note.annotation: note for note in reversed(notes)}  # each text counts where it was said first
+    return sum(_anchored(note, lines, people) for note in said.values()) / len(notes) if notes else 0.0
 
 
 def _anchored(note: Note, lines: Sequence[str], people: set[int]) -> bool:
     if note.line_number > len(lines) or _BARE.fullmatch(lines[note.line_number - 1]):
         return False
     words = set(_WORD.findall(lines[note.line_number - 1])) - _PLAIN_WORDS
+    if chrf(note.annotation, lines[note.line_number - 1]) >= _SAID_AGAIN:
+        return False
     return note.line_number in people or bool(words & set(_WORD.findall(note.annotation)))
 
 
@@ -116,8 +124,9 @@ def comment_lines(row: CommentRow, answer: str) -> float | None:
 
 
 def issue_overlap(row: IssueRow, answer: str) -> float | None:
-    """The answer's likeness to the nearest of people's; None where there is none."""
-    return max((chrf(answer, each) for each in row.answers), default=None)
+    """The answer's likeness to the nearest of people's in what the issue does not say itself; None where there is none."""
+    issue = f"{row.question}\n{row.body}"
+    return max((chrf(answer, each, issue) for each in row.answers), default=None)
 
 
 def issue_names(row: IssueRow, answer: str) -> float | None:
@@ -144,11 +153,11 @@ def code_of(answer: str) -> str:
 def next_test(row: TestgenRow, answer: str) -> str:
     """The one new test in an answer, which may repeat the file so far; empty where there is none."""
     lines = code_of(answer).partition("\0")[0].split("\n")
-    while lines:
+    for _ in range(_CUTS):
         try:
             tree = parse("\n".join(lines))
             break
-        except UNREADABLE as error:  # cut off by the limit of an answer, or followed by prose
+        except UNREADABLE as error:
             del lines[max(0, min(getattr(error, "lineno", None) or len(lines), len(lines)) - 1) :]
     else:
         return ""
@@ -197,8 +206,8 @@ def passes(row: TestgenRow, answer: str, runner: Runner) -> float:
 
 def _test_passes(row: TestgenRow, test: str, runner: Runner) -> bool:
     name = re.search(r"^(?:async )?def (\w+)", test, re.MULTILINE)
-    if not name:
-        return False
+    if not name or _asserted(test) <= _asserted(row.prefix):
+        return False  # it claims nothing that the file does not claim already
     tests = row.prefix.rstrip("\n") + "\n\n\n" + test
     plan = plan_text(_code(row, row.code), tests)
     every = runner.execute(plan).run
@@ -206,21 +215,30 @@ def _test_passes(row: TestgenRow, test: str, runner: Runner) -> bool:
     if not own or any(case.outcome != "passed" for case in every.cases if case.node in own):
         return False
     alone = runner.execute(plan, Variation(only=own))
-    return alone.run.passed and bool(alone.run.asserted_lines) and _is_about(row, test, plan, alone, runner)
+    return alone.run.passed and bool(alone.run.asserted_lines) and _is_about(row, plan, alone, runner)
 
 
-def _is_about(row: TestgenRow, test: str, plan: Plan, alone: Execution, runner: Runner) -> bool:
+def _asserted(tests: str) -> set[str]:
+    """What a file asserts or expects to be raised, and the rows that its tests are given, each as text without its spacing."""
+    try:
+        tree = parse(tests)
+    except UNREADABLE:
+        return set()
+    kinds = (ast.Assert, ast.With, ast.AsyncWith)
+    found = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    marks = [mark for node in ast.walk(tree) for mark in getattr(node, "decorator_list", [])]
+    rows = [each for mark in marks for each in ast.walk(mark) if isinstance(each, (ast.List, ast.Tuple))]
+    return {ast.unparse(node) for node in (*found, *rows)}
+
+
+def _is_about(row: TestgenRow, plan: Plan, alone: Execution, runner: Runner) -> bool:
     """Whether a test runs the module, claims what may fail, and does not pass where all functions of the module only raise."""
     own = frozenset(case.node for case in alone.run.cases)
-    runs = any(own & by for by in alone.reached.values())
-    if not runs or _claims(f"{row.prefix}\n\n{test}") <= _claims(row.prefix):
+    shown, all_of_it = (real(File(parse(text)).tally(frozenset())) for text in (row.prefix, plan.tests))
+    if all_of_it <= shown or not any(own & by for by in alone.reached.values()):
         return False
     hollow = Variation(measure=False, only=own, source=disabled(row.code))
     return hollow.source is None or not runner.execute(plan, hollow).run.passed
-
-
-def _claims(tests: str) -> int:
-    return real(File(parse(tests)).tally(frozenset()))
 
 
 def reached(row: TestgenRow, runner: Runner) -> tuple[int, ...]:
@@ -228,13 +246,8 @@ def reached(row: TestgenRow, runner: Runner) -> tuple[int, ...]:
     tests = row.prefix.rstrip("\n") + "\n\n\n" + row.reference
     name = re.findall(r"^(?:async )?def (test\w*)", row.reference, re.MULTILINE)
     seen = runner.execute(plan_text(_code(row, row.code), tests))
-    return tuple(
-        sorted(
-            line
-            for line, by in seen.reached.items()
-            if any(case.split("[")[0].endswith(n) for case in by for n in name)
-        )
-    )
+    ours = (line for line, by in seen.reached.items() if {case.split("[")[0] for case in by} & set(name))
+    return tuple(sorted(ours))
 
 
 def _code(row: TestgenRow, source: str) -> CodeUnderTest:
@@ -264,23 +277,29 @@ def exact(answer: str, reference: str) -> bool:
     return _SPACE.sub(" ", answer).strip() == _SPACE.sub(" ", reference).strip()
 
 
-def chrf(text: str, reference: str) -> float:
-    """Character n-gram F-score, n from 1 to 6, beta 2, whitespace left out (Popović 2015); for Chinese as for English."""
-    one, other = (_SPACE.sub("", each[:_LONGEST]) for each in (text, reference))
+def chrf(text: str, reference: str, known: str = "") -> float:
+    """Character n-gram F-score, n from 1 to 6, beta 2, whitespace left out (Popović 2015); for Chinese as for English.
+
+    N-grams of ``known``, which both had before them, are counted in neither.
+    """
+    one, other, given = (_SPACE.sub("", each[:_LONGEST]) for each in (text, reference, known))
     if not one or not other:
         return float(one == other)
     precisions, recalls = [], []
     for n in range(1, _CHRF_MOST + 1):
-        mine, theirs = _grams(one, n), _grams(other, n)
-        if not mine or not theirs:
-            continue  # shorter than n
+        before = set(_grams(given, n))
+        mine, theirs = _grams(one, n, before), _grams(other, n, before)
+        if not theirs or len(one) < n:
+            continue  # one is shorter than n, or there is nothing new
         common = sum((mine & theirs).values())
-        precisions.append(common / mine.total())
+        precisions.append(common / mine.total() if mine else 0.0)
         recalls.append(common / theirs.total())
+    if not recalls:
+        return 0.0
     precision, recall = sum(precisions) / len(precisions), sum(recalls) / len(recalls)
     weight = _CHRF_BETA**2
     return (1 + weight) * precision * recall / (weight * precision + recall) if precision + recall else 0.0
 
 
-def _grams(text: str, n: int) -> Counter[str]:
-    return Counter(text[at : at + n] for at in range(len(text) - n + 1))
+def _grams(text: str, n: int, but: Container[str] = ()) -> Counter[str]:
+    return Counter(gram for at in range(len(text) - n + 1) if (gram := text[at : at + n]) not in but)

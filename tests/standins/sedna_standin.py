@@ -47,7 +47,8 @@ def install(monkeypatch):
 
 def load_module(url, monkeypatch):
     """Import a file by its name alone, with its folder first in the path, as Ianvs does. Returns what it registered."""
-    folder, name = str(Path(url).parent), Path(url).stem
+    folder, name = str(Path(url).parent.absolute()), Path(url).stem
+    importlib.invalidate_caches()
     monkeypatch.delitem(sys.modules, name, raising=False)
     before = dict(ClassFactory.registry.get(ClassType.GENERAL, {}))
     sys.path.insert(0, folder)

@@ -62,6 +62,7 @@ def test_a_verdict_is_read_or_is_none(said, right):
 
 def test_what_a_judge_said_is_kept_in_part():
     assert len(read("blah " * 10_000, "j").said) == 400
+    assert "half \ufffd" in read("half \ud83d", "j").model_dump_json()
 
 
 def test_a_judge_sees_the_question_what_people_said_and_the_answer_as_they_are():

@@ -139,7 +139,7 @@ def test_an_id_that_comes_twice_is_told_also_among_many_and_where_it_was_given_b
     many = [{"code_snippet": "x"} for _ in range(6000)]
     assert len(rows_of("comment", written(*many))) == 6000
     for rows in ([{**COMMENT, "id": "a"}] * 2, [{**COMMENT, "id": "2"}, COMMENT], [*many, {**many[0], "id": "77"}]):
-        with pytest.raises(UserMistake, match="more than one row of the id '(a|2|77)'"):
+        with pytest.raises(UserMistake, match=r"more than one row of the id '(a|2|77)'"):
             rows_of("comment", written(*rows))
 
 

@@ -11,7 +11,7 @@ __all__ = ["accuracy", "explainability", "format", "function", "logic", "reliabi
 
 @ClassFactory.register(ClassType.GENERAL, alias="function")
 def function(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
-    """The mean of logic, accuracy and format."""
+    """The harmonic mean of logic, accuracy and format."""
     return score("comment", "function", y_true, y_pred)
 
 
