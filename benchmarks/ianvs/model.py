@@ -153,6 +153,7 @@ def _people(name: str, predictions: Sequence[Prediction]) -> float:
             if judgement and judgement.right is not None:
                 pairs.append((judgement.right, agreed == "right"))
     if name == "accuracy":
+        log.info("accuracy is of %d answers of %d, on which two judges agree", judged, len(found))
         return round(right / judged, 4) if judged else math.nan
     says = [p.judgement.right for _, p in found.values() if p.judgement and p.judgement.right is not None]
     value = calibrated(says, pairs).value

@@ -13,6 +13,7 @@ from benchmarks.ianvs.model import ROWS
 from benchmarks.smart_coding.rows import Question, Row, TaskName, TestgenRow, load
 from benchmarks.task import some_of
 from testing_crew.backends.files import replace
+from testing_crew.backends.ref import parse
 from testing_crew.errors import UserMistake
 
 BENCH = Path(__file__).parent / "smart_coding" / "smart_coding_learning_bench"
@@ -41,8 +42,10 @@ def write_folder(
 
     ``models`` are tags, a test case each; ``limit`` draws so many rows, evenly from languages and kinds. With ``pairs`` the data
     is read as ``test_data`` (question and answer), else as ``test_data_info``. Raises UserMistake for a folder that has something
-    in it already, or rows that are none.
+    in it already, rows that are none, or a tag that cannot be one.
     """
+    for tag in (*models, *([judge] if judge else [])):
+        parse(tag)
     questions = some_of(load(task, rows), limit, 0)
     if out.is_file():
         raise UserMistake(f"{out} is a file", hint="--out names a folder")
@@ -117,11 +120,12 @@ def _with(text: str, models: list[str], judge: str, repeats: int, paraphrases: i
     return text
 
 
-def convert(testenv: Path, out: Path | None = None) -> int:
+def convert(testenv: Path, out: Path | None = None, *, force: bool = False) -> int:
     """Write an older testenv.yaml anew: ``train_url`` and ``test_url`` became ``train_index`` and ``test_index``.
 
     Comments and all else stay as they are; without ``out`` the file itself is written, and the older one kept beside it as
-    ``.bak``. Returns how many keys were changed. Raises UserMistake for a file that cannot be read or has none of these keys.
+    ``.bak``. Returns how many keys were changed. Raises UserMistake for a file that cannot be read or has none of these keys, and
+    where something else would be written over.
     """
     try:
         text = testenv.read_bytes().decode("utf-8")  # bytes, so that its line ends stay
@@ -129,8 +133,15 @@ def convert(testenv: Path, out: Path | None = None) -> int:
         raise UserMistake(f"{testenv} cannot be read: {error}", hint="name a testenv.yaml of Ianvs") from None
     made, count = _OLD.subn(r"\1\3_index\4", text)
     if not count:
-        raise UserMistake(f"{testenv} has neither train_url nor test_url", hint="it is of the present layout already")
+        raise UserMistake(
+            f"{testenv} has no key train_url or test_url on a line of its own",
+            hint="it is of the present layout already, or its keys stand within braces: there they are changed by hand",
+        )
+    backup = testenv.with_name(testenv.name + ".bak")
+    taken = out if out is not None else backup
+    if taken.exists() and not force:
+        raise UserMistake(f"{taken} is there already", hint="--force writes over it, --out names another")
     if out is None:
-        replace(testenv.with_name(testenv.name + ".bak"), text)
+        replace(backup, text)
     replace(out or testenv, made)
     return count

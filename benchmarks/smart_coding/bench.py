@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,16 @@ from benchmarks.judging.verdicts import Item
 from benchmarks.metrics import Score, figure, mean
 from benchmarks.smart_coding.ask import predict
 from benchmarks.smart_coding.figures import FIGURES
-from benchmarks.smart_coding.rows import IssueRow, Question, TaskName, load
+from benchmarks.smart_coding.rows import IssueRow, Question, TaskName, TestgenRow, load
 from benchmarks.task import Answer, Outcome
 from testing_crew.backends.base import Backend
 from testing_crew.config import Config
 from testing_crew.crew import runner_for
+from testing_crew.project.syntax import parse
+
+_FITS_ALL = (
+    "Return the value of the given object, or the default if it is not set, and raise an error when it is invalid."
+)
 
 if TYPE_CHECKING:
     from benchmarks.run import Settings
@@ -114,6 +120,48 @@ def _spam(questions: Sequence[Question]) -> Control:
     return Control("spam", answer)
 
 
+def _sentence(questions: Sequence[Question]) -> Control:
+    """One sentence that fits the code of any question."""
+
+    def answer(prompt: str) -> str:
+        chinese = re.search(r"[\u3400-\u9fff]", prompt)
+        return "根据给定的参数计算结果并返回，参数无效时抛出异常。" if chinese else _FITS_ALL
+
+    return Control("constant", answer)
+
+
+def _last_test(kind: str, changed: Callable[[ast.FunctionDef], None], questions: Sequence[Question]) -> Control:
+    """The last test of the file so far, changed and under a new name, where the next test is asked for."""
+    rows = {prompt: each.row for each in questions for prompt in (each.prompt, *each.paraphrases)}
+
+    def answer(prompt: str) -> str:
+        row = rows.get(prompt)
+        shown = parse(row.prefix).body if isinstance(row, TestgenRow) and row.kind == "test" else []
+        found = [node for node in shown if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
+        if not found:
+            return ""
+        changed(found[-1])
+        found[-1].name = "test_once_more"
+        return ast.unparse(ast.fix_missing_locations(found[-1]))
+
+    return Control(kind, answer)
+
+
+def _in_bool(test: ast.FunctionDef) -> None:
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            node.test = ast.Call(ast.Name("bool", ast.Load()), [node.test], [])
+
+
+def _without_claims(test: ast.FunctionDef) -> None:
+    class Bare(ast.NodeTransformer):
+        def visit_Assert(self, node: ast.Assert) -> ast.Expr:
+            return ast.Expr(node.test)
+
+    Bare().visit(test)
+    test.body += parse("assert True").body
+
+
 def _constant(text: str, kind: str, questions: Sequence[Question]) -> Control:
     return Control(kind, lambda prompt: text)
 
@@ -123,4 +171,7 @@ CONTROLS: Mapping[str, Callable[[Sequence[Any]], Backend]] = {
     "echo": _echo,
     "spam": _spam,
     "silent": partial(_constant, "", "silent"),
+    "constant": _sentence,
+    "copy": partial(_last_test, "copy", _in_bool),
+    "runs": partial(_last_test, "runs", _without_claims),
 }

@@ -2,7 +2,8 @@
 
     python -m benchmarks.smart_coding.build        # testgen.jsonl, anew
 
-Of each module the next test of its file, and the next lines of one function; each reference is run, and what fails is left out.
+Of each module the next test of its file, and the next lines of one function, the first of which the reference is worth something:
+a test that notices what those above it do not, lines without which the tests fail.
 The rows of comments and issues were written by hand. Rows of a project's history: ``testing-crew collect export --as testgen``.
 """
 
@@ -27,29 +28,29 @@ _MOST_LINES = 4
 
 
 def next_tests(module: str, code: str, tests: str, chance: random.Random) -> Iterator[TestgenRow]:
-    """A test of the file, and what stands above it, cut to the last few tests."""
+    """Each test of the file but the first, beginning with any, and what stands above it, cut to the last few tests."""
     tree = parse(tests)
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
     if len(found) < 2:
         return
-    at = chance.randrange(1, len(found))
-    lines = tests.split("\n")
-    gone = {line for node in found[: max(0, at - _ABOVE)] for line in range(_first(node), (node.end_lineno or 0) + 1)}
-    prefix = "\n".join(line for n, line in enumerate(lines[: _first(found[at]) - 1], 1) if n not in gone)
-    reference = "\n".join(lines[_first(found[at]) - 1 : found[at].end_lineno]) + "\n"
-    yield TestgenRow(
-        id=f"test-{module}",
-        kind="test",
-        module=module,
-        code=code,
-        prefix=_spaced(prefix),
-        reference=reference,
-        source="own",
-    )
+    lines, begin = tests.split("\n"), chance.randrange(len(found) - 1)
+    for number in range(len(found) - 1):
+        at = 1 + (begin + number) % (len(found) - 1)
+        gone = {n for node in found[: max(0, at - _ABOVE)] for n in range(_first(node), (node.end_lineno or 0) + 1)}
+        prefix = "\n".join(line for n, line in enumerate(lines[: _first(found[at]) - 1], 1) if n not in gone)
+        yield TestgenRow(
+            id=f"test-{module}",
+            kind="test",
+            module=module,
+            code=code,
+            prefix=_spaced(prefix),
+            reference="\n".join(lines[_first(found[at]) - 1 : found[at].end_lineno]) + "\n",
+            source="own",
+        )
 
 
 def next_lines(module: str, code: str, tests: str, chance: random.Random) -> Iterator[TestgenRow]:
-    """The last statements of a function."""
+    """The last statement of each function, in any order."""
     tree = parse(code)
     found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and len(n.body) > 1]
     chance.shuffle(found)
@@ -67,7 +68,6 @@ def next_lines(module: str, code: str, tests: str, chance: random.Random) -> Ite
                 tests=tests,
                 source="own",
             )
-            return
 
 
 def _first(node: ast.FunctionDef) -> int:
@@ -76,6 +76,10 @@ def _first(node: ast.FunctionDef) -> int:
 
 def _spaced(text: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text).strip("\n") + "\n"
+
+
+def _holds(row: TestgenRow, runner: Runner) -> bool:
+    return passes(row, row.reference, runner) == 1 and not passes(row, "pass", runner)
 
 
 def main() -> None:
@@ -88,14 +92,12 @@ def main() -> None:
                 continue
             module = name.removeprefix("test_").removesuffix(".py")
             code, chance = files[f"{module}.py"], random.Random(name)
-            for row in [*next_tests(module, code, tests, chance), *next_lines(module, code, tests, chance)]:
-                worthless = "pass" if row.kind == "lines" else ""
-                if not passes(row, row.reference, runner) or passes(row, worthless, runner):
-                    print(f"left out: {row.id}", file=sys.stderr)
+            for asked in (next_tests, next_lines):
+                row = next((row for row in asked(module, code, tests, chance) if _holds(row, runner)), None)
+                if row is None:
+                    print(f"left out: {asked.__name__} of {module}", file=sys.stderr)
                     continue
-                if row.kind == "test":
-                    row = row.model_copy(update={"lines": reached(row, runner)})
-                rows.append(row)
+                rows.append(row.model_copy(update={"lines": reached(row, runner)}) if row.kind == "test" else row)
     out = Path(__file__).with_name("testgen.jsonl")
     out.write_text("".join(json.dumps(row.model_dump(exclude_defaults=True)) + "\n" for row in rows), encoding="utf-8")
     print(f"{out.name}: {len(rows)} rows")

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.smart_coding import scoring
 from benchmarks.smart_coding.ask import Prediction
+from benchmarks.smart_coding.likeness import chrf, exact, f1, numbers_in
 from benchmarks.smart_coding.rows import CommentRow, IssueRow, Row, TaskName, TestgenRow
 from testing_crew.runner.run import Runner
 
@@ -32,17 +33,23 @@ def _logic(p: Prediction, _: Runner) -> float | None:
 
 
 def _accuracy(p: Prediction, _: Runner) -> float | None:
-    if p.judgement is not None and p.judgement.accuracy is not None and isinstance(p.row, CommentRow):
-        return p.judgement.accuracy * scoring.comment_accuracy(p.row, p.answer)
-    return scoring.comment_accuracy(p.row, p.answer) if isinstance(p.row, CommentRow) else None
+    """By place, times a judge's grade where there is one; of one text on all of the code the grade alone."""
+    if not isinstance(p.row, CommentRow):
+        return None
+    parts = (scoring.comment_accuracy(p.row, p.answer), p.judgement.accuracy if p.judgement else None)
+    known = [part for part in parts if part is not None]
+    return math.prod(known) if known else None
 
 
 def _comment_function(p: Prediction, runner: Runner) -> float | None:
-    """The harmonic mean, so that the right form and place make up for nothing where little is said."""
-    parts = [_logic(p, runner), _accuracy(p, runner), COMMENT["format"](p, runner)]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
+    """The harmonic mean of the parts that are known, so that the right form and place make up for nothing where little is said.
+
+    None where it is not known how much is said.
+    """
+    logic = _logic(p, runner)
+    if logic is None:
         return None
+    known = [part for part in (logic, _accuracy(p, runner), COMMENT["format"](p, runner)) if part is not None]
     return len(known) / sum(1 / part for part in known) if all(known) else 0.0
 
 
@@ -53,11 +60,11 @@ def _written(p: Prediction, answer: str) -> str:
 
 
 def _match(p: Prediction, _: Runner) -> float | None:
-    return scoring.chrf(_written(p, p.answer), p.row.reference) if isinstance(p.row, TestgenRow) else None
+    return chrf(_written(p, p.answer), p.row.reference) if isinstance(p.row, TestgenRow) else None
 
 
 def _exact(p: Prediction, _: Runner) -> float | None:
-    return float(scoring.exact(_written(p, p.answer), p.row.reference)) if isinstance(p.row, TestgenRow) else None
+    return float(exact(_written(p, p.answer), p.row.reference)) if isinstance(p.row, TestgenRow) else None
 
 
 def _passes(p: Prediction, runner: Runner) -> float | None:
@@ -67,7 +74,7 @@ def _passes(p: Prediction, runner: Runner) -> float | None:
 def _explained(p: Prediction, _: Runner) -> float | None:
     if not isinstance(p.row, TestgenRow) or p.explanation is None:
         return None
-    return scoring.f1(scoring.numbers_in(p.explanation), p.row.lines)
+    return f1(numbers_in(p.explanation), p.row.lines)
 
 
 def reliability(p: Prediction, runner: Runner) -> float | None:
@@ -81,7 +88,7 @@ def reliability(p: Prediction, runner: Runner) -> float | None:
 
 
 def _like(one: str, other: str) -> float:
-    return scoring.chrf(one, other) if one.strip() and other.strip() else 0.0
+    return chrf(one, other) if one.strip() and other.strip() else 0.0
 
 
 def _estimate(p: Prediction, _: Runner) -> float | None:

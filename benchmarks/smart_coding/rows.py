@@ -91,7 +91,8 @@ class TestgenRow(_Row):
 
     ``kind`` ``test``: ``code`` is the module ``module``, ``prefix`` its test file so far, ``reference`` the next test. ``lines``:
     ``prefix`` is the module's text so far, ``reference`` its next lines, ``suffix`` what follows, ``tests`` a test file that
-    holds for it. ``lines`` are the lines of ``code`` that the reference test runs, counted from 1.
+    holds for it. ``files`` are the other modules that it imports, by their paths. ``lines`` are the lines of ``code`` that the
+    reference test runs, counted from 1.
     """
 
     __test__ = False  # pytest collects classes whose name begins with Test
@@ -103,6 +104,7 @@ class TestgenRow(_Row):
     reference: str = Field(min_length=1)
     suffix: str = ""
     tests: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     lines: tuple[int, ...] = ()
     source: str = ""
 
@@ -146,9 +148,15 @@ class Question(BaseModel):
 def load(task: TaskName, path: Path | None = None) -> list[Question]:
     """The questions of the rows that ship, or of a file of rows (JSON or JSONL).
 
-    Raises UserMistake for a file that cannot be read, holds no row, or a row that is none of this task, named by its number.
+    Raises UserMistake for a file that cannot be read, holds no row, or a row that is none of this task, named by its number, or
+    two rows that ask the same: an answer would be both's.
     """
-    return questions(task, rows_of(task, path))
+    made = questions(task, rows_of(task, path))
+    asked: dict[str, str] = {}
+    for each in made:
+        if (other := asked.setdefault(each.prompt, each.id)) != each.id:
+            raise UserMistake(f"{path or task}: two rows ask the same: ids {other!r} and {each.id!r}; take one out")
+    return made
 
 
 def rows_of(task: TaskName, path: Path | None = None) -> list[Row]:

@@ -162,11 +162,12 @@ def ianvs_convert(
     out: Annotated[
         Path | None, typer.Option(help="The file to write; the same, and a .bak of it, if not given.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:
     """Bring an older testenv.yaml of Ianvs to train_index and test_index."""
     from benchmarks.ianvs.write import convert
 
-    count = convert(testenv, out)
+    count = convert(testenv, out, force=force)
     typer.echo(f"{out or testenv}: {count} keys")
 
 

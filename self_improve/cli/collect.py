@@ -31,7 +31,13 @@ Out = Annotated[
     typer.Option(help="The data set's folder; in the workspace, under the repository's name, if not given."),
 ]
 _MISSING = re.compile(r"No module named '([\w.]+)'")
-_FORMS = ("comment", "issue", "testgen", "pairs", "fixes")
+_BRINGS = {
+    "comment": "functions with comments or docstrings make them: testing-crew collect git",
+    "issue": "answered issues make them: testing-crew collect github",
+    "testgen": "commits that brought a test function (not a method), or mended a module in one place: collect git, more --runs",
+    "pairs": "tests that were mended make them: testing-crew collect git, with more --runs",
+    "fixes": "bugs with the tests that show them make them: testing-crew collect git, with more --runs",
+}
 
 
 @app.command("git")
@@ -53,12 +59,16 @@ def git_command(
 
     Stopped or killed, the same command goes on. People are kept under pseudonyms.
     """
+    from testing_crew.project.interpreter import interpreter_for
+    from testing_crew.project.python import inspect_interpreter
     from trace_logger.collect.dataset import DataSet
     from trace_logger.collect.git import collect_git, name_of, open_repository
     from trace_logger.collect.pseudonyms import Pseudonyms
 
     opened = open_repository(repository)
     name = name_of(opened)
+    if runs and python:
+        inspect_interpreter(interpreter_for(python, repository / "x.py").path)  # a mistake is told before all is read
     with DataSet(_folder(out, name), name) as data:
         with _Progress("reading commits", as_json) as tell:
             manifest, new = collect_git(opened, data, Pseudonyms.of_workspace(), limit=limit, tell=tell)
@@ -132,26 +142,33 @@ def export_command(
     as_json: Json = False,
 ) -> None:
     """Write rows of a data set in one of the forms that the benchmarks and the training read."""
-    from benchmarks.smart_coding.export import rows_of_data_set
+    from benchmarks.smart_coding.export import rows_of_data_set, that_run
     from self_improve.engineers.lessons import fixes_of, pairs_of
     from testing_crew.backends.files import replace
     from testing_crew.errors import UserMistake
+    from testing_crew.runner.run import Runner
     from trace_logger.collect.dataset import read_manifest, read_steps
 
-    if form not in _FORMS:
-        raise UserMistake(f"there is no form {form!r}", hint=f"one of {', '.join(_FORMS)}")
+    if form not in _BRINGS:
+        raise UserMistake(f"there is no form {form!r}", hint=f"one of {', '.join(_BRINGS)}")
     if out.exists() and not force:
         raise UserMistake(f"{out} is there already", hint="--force writes over it, --out names another")
+    steps = list(read_steps(data))  # first, so that what is no data set is told
     if form == "pairs":
         rows: list[dict[str, Any]] = pairs_of(data)
     elif form == "fixes":
         rows = fixes_of(data)
     else:
-        rows = rows_of_data_set(data, form, read_steps(data))
+        rows = rows_of_data_set(data, form, steps)  # type: ignore[arg-type]
+    found = len(rows)
+    if form == "testgen":
+        with Runner() as runner, _Progress("running what people wrote", as_json) as tell:
+            rows = list(that_run(rows, runner, lambda number: tell(number, found)))
     manifest = read_manifest(data)
     if not rows:
         raise UserMistake(
-            f"{data} has nothing to make {form} rows of", hint="testing-crew collect git or github brings more steps"
+            f"{data} has nothing to make {form} rows of" + (f": none of {found} runs by itself" if found else ""),
+            hint=_BRINGS[form],
         )
     try:
         replace(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -161,7 +178,8 @@ def export_command(
     if as_json:
         print(json.dumps({"file": str(out), "form": form, "rows": len(rows), "licence": licence}, indent=2))
         return
-    typer.echo(f"{out}: {len(rows)} {form} rows")
+    left = f"; {found - len(rows)} that do not run by themselves are left out" if found > len(rows) else ""
+    typer.echo(f"{out}: {len(rows)} {form} rows{left}")
     typer.echo(f"licence: {licence or 'the repository names none: what nobody licensed may not be given on'}")
 
 
@@ -169,7 +187,7 @@ def _folder(out: Path | None, name: str) -> Path:
     from trace_logger.workspace import workspace
 
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name.partition("://")[2] or name).strip("_.") or "repository"
-    return out or workspace() / "datasets" / "collected" / plain
+    return out or workspace() / "datasets" / "collected" / plain.casefold()
 
 
 class _Progress:

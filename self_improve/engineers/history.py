@@ -10,16 +10,15 @@ import contextlib
 import hashlib
 import re
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from self_improve.engineers.lessons import NOT_PASSED, NOT_RUN, added_test, only
+from self_improve.engineers.lessons import NOT_PASSED, NOT_RUN, added_test, changed, only
 from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate, Judgement
-from testing_crew.project.code import find_units, render
+from testing_crew.project.code import find_units, read_source, render
 from testing_crew.project.imports import import_places
 from testing_crew.project.interpreter import interpreter_for
 from testing_crew.project.python import inspect_interpreter
@@ -28,9 +27,10 @@ from testing_crew.project.targets import file_whole
 from testing_crew.runner.failures import failure_log
 from testing_crew.runner.plan import plan_file, plan_text
 from testing_crew.runner.run import Runner
+from testing_crew.runner.scratch import Folder
 from trace_logger.collect.dataset import DataSet
 from trace_logger.collect.git import check_out, text_of, tree_of
-from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson
+from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson, is_test
 from trace_logger.journal import Journal
 from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
 from trace_logger.store import TraceStore
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pygit2
 
 TREES = "trees"
+_LARGEST_PACKAGE = 80_000  # characters of the other modules that a row carries along
 ENGINEERS = "engineers"  # the "model" of traces that people wrote
 
 
@@ -62,13 +63,15 @@ class History:
         near = Path(repository.workdir or data.folder) / "x.py"
         self._python = interpreter_for(chosen, near)
         self._ran_by = _installed(self._python.path)
-        self._scratch = Path(tempfile.mkdtemp(prefix="history-"))
+        self._folder = Folder()  # what a killed process leaves of it, the next one removes
+        self._scratch = self._folder.path
+        self._slow: set[str] = set()
         self._run_id: str | None = None
         self.journal = Journal(data.folder / VERIFIED, Lesson)
 
     def close(self) -> None:
         """End the run in the store, remove what was checked out."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._folder.remove()
         if self._run_id is not None:
             self._store.finish_run(self._run_id)
 
@@ -97,20 +100,31 @@ class History:
         code = self._text(candidate.commit, candidate.target)
         if tests is None or code is None:
             return Lesson(candidate=candidate, why="a file of it is no text")
-        after = self._execute(candidate.commit, candidate, tests)
+        if candidate.test in self._slow:
+            return Lesson(candidate=candidate, why=f"{NOT_RUN}: the tests of this file took too long at another commit")
+        # The other tests of the file have no part in what the commit mended, and may take long.
+        concerned = changed(older or "", tests) if candidate.kind != "test_then_fix" else frozenset()
+        part = (only(tests, concerned) if concerned else "") or tests
+        after = self._execute(candidate.commit, candidate, part)
         if not after.passed:
+            if after.run.verdict == "timeout":
+                self._slow.add(candidate.test)
             return Lesson(candidate=candidate, why=f"{NOT_PASSED}: {_short(after.run)}")
         repaired: frozenset[str] = frozenset()
         if older is not None and older != tests:
-            repaired = self._execute(candidate.commit, candidate, older).failed & after.passed
+            before = (only(older, concerned) if concerned else "") or older
+            repaired = self._execute(candidate.commit, candidate, before).failed & after.passed
         fixed: frozenset[str] = frozenset()
         code_before = self._text(candidate.before, candidate.target)
         if candidate.kind != "test_repair" and code_before not in (None, code):
-            fixed = self._execute(candidate.before, candidate, tests).claims & after.passed
+            fixed = self._execute(candidate.before, candidate, part).claims & after.passed
         before_it, added = added_test(older or "", tests, after.passed)
         lesson = Lesson(
             candidate=candidate, found="fix" if fixed else "", code=code, tests_before=before_it, added=added
         )
+        if fixed or added:
+            module, files = self._beside(candidate)
+            lesson = lesson.model_copy(update={"module": module, "files": files})
         if not repaired and not fixed:
             return lesson.model_copy(update={"why": "the same tests pass before and after"})
         if fixed:
@@ -218,6 +232,19 @@ class History:
         unit = said[0] if len(said) == 1 else None
         return whole.model_copy(update={"unit": unit, "shown": render(whole.source, whole.module, unit)})
 
+    def _beside(self, candidate: Candidate) -> tuple[str, dict[str, str]]:
+        """The target's name where it is imported, and the other modules of its package, where they are not too many."""
+        whole = file_whole(self._tree(candidate.commit) / candidate.target, self._python.path, Path(candidate.test))
+        top = Path(whole.root) / whole.module.partition(".")[0]
+        if "." not in whole.module and not (top / "__init__.py").is_file():
+            return whole.module, {}
+        found: dict[str, str] = {}
+        for file in sorted(top.rglob("*.py")):
+            with contextlib.suppress(UserMistake):
+                if file != Path(whole.path or "") and not is_test(file.name):
+                    found[file.relative_to(whole.root).as_posix()] = read_source(file)
+        return whole.module, found if sum(map(len, found.values())) <= _LARGEST_PACKAGE else {}
+
     def _execute(self, commit: str, candidate: Candidate, tests: str) -> _Runs:
         """Run ``tests`` where the commit has its own, which are there again afterwards: another candidate may use the tree."""
         tree = self._tree(commit)
@@ -280,5 +307,5 @@ def _installed(python: str) -> str:
 
 
 def _short(run: PytestRun) -> str:
-    said = failure_log(run).partition("\n")[0]
+    said = "; ".join(failure_log(run).split("\n")[:2])
     return f"{run.verdict}, {said}"[:200] if said else run.verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -120,6 +121,17 @@ def only(tests: str, names: frozenset[str]) -> str:
     return text or (tests if len(tests) <= _LONGEST_TESTS else "")
 
 
+def changed(older: str, tests: str) -> frozenset[str]:
+    """The tests that came new, or whose own text is another; none where no test's is, or that cannot be told."""
+    try:
+        before = {name: ast.get_source_segment(older, node) for name, node, _ in tests_in(parse(older))}
+        return frozenset(
+            name for name, node, _ in tests_in(parse(tests)) if ast.get_source_segment(tests, node) != before.get(name)
+        )
+    except UNREADABLE:
+        return frozenset()
+
+
 def added_test(older: str, tests: str, passed: frozenset[str]) -> tuple[str, str]:
     """The last test that came new and passes, and the file before it: its imports, its helpers and the tests above it."""
     try:
@@ -132,7 +144,7 @@ def added_test(older: str, tests: str, passed: frozenset[str]) -> tuple[str, str
     if not new:
         return "", ""
     name, node = alone[new[-1]]
-    above = [each for each, _ in alone[: new[-1]] if each in passed][-_TESTS_ABOVE:]
+    above = [each for each, _ in alone[: new[-1]]][-_TESTS_ABOVE:]
     text = cut(tests, lambda each: each == name or each in above)
     at = text.rfind(f"def {name}(")
     line: int = getattr(node, "lineno", 1)

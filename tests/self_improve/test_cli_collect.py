@@ -135,7 +135,10 @@ def test_lessons_are_run_told_and_exported(tmp_path: Path, home: Path) -> None:
     mended = made.commit({"price.py": PRICE.format("price * count * 2"), "test_price.py": TEST.format("20.0")})
     made.commit({"far.py": FAR.format("", 1)})
     made.commit(
-        {"far.py": FAR.format("import no_such_package\n", 2), "test_far.py": "import far\n\n\ndef test(): ...\n"}
+        {
+            "far.py": FAR.format("import no_such_package\n", 2),
+            "test_far.py": "import far\n\n\ndef test():\n    assert far\n",
+        }
     )
     made.show()
     before = state_of(made.folder)

@@ -31,34 +31,46 @@ class DataSet:
     """A data set that is being collected; a context manager. ``known`` maps each step's id to whether it is complete."""
 
     def __init__(self, folder: Path, repository: str) -> None:
-        """Open ``folder``, or make it. Raises DataSetError if it holds another repository's steps, or cannot be written."""
+        """Open ``folder``, which is made once there is something to keep; ``repository`` is the same in any case of letters.
+
+        Raises DataSetError if it holds another repository's steps, cannot be written, or is no folder.
+        """
         self.folder, self.repository = folder, repository
         self.known: dict[str, bool] = {}
+        self._file: BinaryIO | None = None
+        there = next((each for each in (folder, *folder.absolute().parents) if os.path.exists(each)), folder)
+        if os.path.exists(there) and not os.path.isdir(there):
+            raise DataSetError(
+                f"{there} is a file, and a data set is a folder", hint="name a folder with --out; it need not be there"
+            )
         self.manifest = read_manifest(folder) or Manifest(repository=repository)
         self._refuse_another(self.manifest.repository)
-        file = folder / STEPS
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if file.exists():
-                _cut_half_a_line(file)
-                for step in read_steps(folder):
-                    self._refuse_another(step.repository)  # a collection that was interrupted left no manifest
-                    self.known[step.id] = step.complete
-            self._file: BinaryIO = open(file, "ab")  # noqa: SIM115 - closed by close()
+            if (folder / STEPS).exists():
+                _cut_half_a_line(folder / STEPS)
         except OSError as error:
             raise self._unwritable(error) from None
+        for step in self.steps():
+            self._refuse_another(step.repository)  # a collection that was interrupted left no manifest
+            self.known[step.id] = step.complete
+
+    def steps(self) -> Iterator[Step]:
+        """Each step that there is; none where nothing was kept yet."""
+        return read_steps(self.folder) if (self.folder / STEPS).exists() else iter(())
 
     def add(self, step: Step) -> None:
         """Keep ``step``. Raises DataSetError where the disk is full or gone; what was kept before stands."""
+        file = self._opened()
         try:
-            self._file.write(json.dumps(step.model_dump(exclude_defaults=True)).encode() + b"\n")
-            self._file.flush()
+            file.write(json.dumps(step.model_dump(exclude_defaults=True)).encode() + b"\n")
+            file.flush()
         except OSError as error:
             raise self._unwritable(error) from None
         self.known[step.id] = step.complete
 
     def finish(self, manifest: Manifest) -> Manifest:
         """Write ``manifest`` with the counts of what there is."""
+        self._opened()
         kinds: Counter[str] = Counter()
         changes: Counter[str] = Counter()
         feedback = 0
@@ -68,7 +80,13 @@ class DataSet:
             feedback += len(step.feedback)
         sources = tuple(sorted({*self.manifest.sources, *manifest.sources}))
         self.manifest = manifest.model_copy(
-            update={"steps": dict(kinds), "versions": dict(changes), "feedback": feedback, "sources": sources}
+            update={
+                "repository": self.repository,
+                "steps": dict(kinds),
+                "versions": dict(changes),
+                "feedback": feedback,
+                "sources": sources,
+            }
         )
         with replacing(self.folder / MANIFEST, force=True) as descriptor, os.fdopen(descriptor, "wb") as file:
             file.write(self.manifest.model_dump_json(indent=2).encode() + b"\n")
@@ -76,8 +94,9 @@ class DataSet:
 
     def close(self) -> None:
         """Close the file."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def __enter__(self) -> DataSet:
         return self
@@ -87,8 +106,19 @@ class DataSet:
     ) -> None:
         self.close()
 
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = open(self.folder / STEPS, "ab")  # noqa: SIM115 - closed by close()
+            except OSError as error:
+                raise self._unwritable(error) from None
+        return self._file
+
     def _refuse_another(self, repository: str) -> None:
-        if repository != self.repository:
+        if repository.casefold() == self.repository.casefold():
+            self.repository = repository  # as it was written first
+        else:
             raise DataSetError(
                 f"{self.folder} holds what was collected of {repository}, not of {self.repository}",
                 hint="name another folder with --out",

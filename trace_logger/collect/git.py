@@ -16,7 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from trace_logger.collect.annotated import annotated
 from trace_logger.collect.dataset import DataSet
-from trace_logger.collect.licences import NAMES, licence_of
+from trace_logger.collect.licences import is_licence, licence_of
+from trace_logger.collect.people import lists_people, message_of, signed
 from trace_logger.collect.pseudonyms import Pseudonyms
 from trace_logger.collect.records import Annotated, Change, Manifest, Step, Version
 from trace_logger.errors import PlainError
@@ -90,6 +91,9 @@ def collect_git(
     order = _walk(repository, tips, limit)
     edge = _edge(repository)
     reached = set(order)
+    people = people.of_history(data.repository)
+    _meet(repository, order, people)
+    tips = {people.branch(name): commit for name, commit in tips.items()}
     at_tip: dict[str, list[str]] = {}
     for branch, commit in tips.items():
         at_tip.setdefault(commit, []).append(branch)
@@ -99,11 +103,8 @@ def collect_git(
     for number, commit_id in enumerate(todo):
         tell(number, len(todo))
         step = _step(repository, commit_id, people, commit_id in edge)
-        data.add(
-            step.model_copy(
-                update={"repository": data.repository, "licence": licence, "branches": tuple(at_tip.get(commit_id, ()))}
-            )
-        )
+        told = {"repository": data.repository, "licence": licence, "branches": tuple(at_tip.get(commit_id, ()))}
+        data.add(step.model_copy(update=told))
     tell(len(todo), len(todo))
     gone = sum(1 for each in data.known if re.fullmatch(r"[0-9a-f]{40,64}", each) and each not in reached)
     notes = (
@@ -158,13 +159,17 @@ def _edge(repository: pygit2.Repository) -> set[str]:
 
 def _top(repository: pygit2.Repository, commit_id: str) -> dict[str, str]:
     """The files at the top that tell of a licence."""
-    tree = tree_of(repository, commit_id)
-    found = {}
-    for name in ("pyproject.toml", *NAMES):
-        if name in tree and tree[name].type_str == "blob":
-            text = text_of(repository, str(tree[name].id))
-            found[name] = text or ""
-    return found
+    files = [each for each in tree_of(repository, commit_id) if each.type_str == "blob" and is_licence(each.name)]
+    return {each.name: text_of(repository, str(each.id)) or "" for each in files}
+
+
+def _meet(repository: pygit2.Repository, order: list[str], people: Pseudonyms) -> None:
+    """Have ``people`` know all of the history's before any of its words is kept."""
+    for commit_id in order:
+        commit: Any = repository[commit_id]
+        people.know(*signed(commit.author))
+        people.know(*signed(commit.committer))
+        people.know_merged(message_of(commit))
 
 
 def tree_of(repository: pygit2.Repository, commit_id: str) -> Any:
@@ -188,15 +193,15 @@ def _step(repository: pygit2.Repository, commit_id: str, people: Pseudonyms, at_
     import pygit2
 
     commit: Any = repository[commit_id]
-    title, _, body = people.within(_message(commit).strip()).partition("\n")
-    author = people.of(_address(commit.author))
-    committer = people.of(_address(commit.committer))
+    title, _, body = people.within(message_of(commit).strip()).partition("\n")
+    author = people.of_author(*signed(commit.author))
+    committer = people.of_author(*signed(commit.committer))
     parents = tuple(str(each) for each in commit.parent_ids)
     complete = not at_edge
     versions: tuple[Version, ...] = ()
     if len(parents) < 2 and not at_edge:
         try:
-            versions = tuple(_versions(repository, commit))
+            versions = tuple(_versions(repository, commit, people))
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             complete = False  # where the clone does not hold it
             if not isinstance(error, KeyError) and "object not found" not in str(error):
@@ -217,7 +222,7 @@ def _step(repository: pygit2.Repository, commit_id: str, people: Pseudonyms, at_
     )
 
 
-def _versions(repository: pygit2.Repository, commit: Any) -> Iterator[Version]:
+def _versions(repository: pygit2.Repository, commit: Any, people: Pseudonyms) -> Iterator[Version]:
     from pygit2.enums import DiffFind
 
     parent = tree_of(repository, str(commit.parent_ids[0])) if commit.parent_ids else None
@@ -229,13 +234,14 @@ def _versions(repository: pygit2.Repository, commit: Any) -> Iterator[Version]:
         submodule = _SUBMODULE in (int(delta.new_file.mode), int(delta.old_file.mode))
         _, added, deleted = patch.line_stats
         too_long = added + deleted > _LONGEST_DIFF
-        shown = not (delta.is_binary or submodule or too_long)
         path, after = delta.new_file.path, _known(delta.new_file.id)
+        about_people = lists_people(path) or lists_people(delta.old_file.path)
+        shown = not (delta.is_binary or submodule or too_long or about_people)
         notes: tuple[Annotated, ...] = ()
         if shown and path.endswith(".py") and change != "deleted":
             source = text_of(repository, after)
             lines = {line.new_lineno for hunk in patch.hunks for line in hunk.lines if line.origin == "+"}
-            notes = tuple(annotated(source, lines)) if source and lines else ()
+            notes = tuple(annotated(people.code(source), lines)) if source and lines else ()
         yield Version(
             path=path,
             old_path=delta.old_file.path if change == "renamed" else None,
@@ -245,28 +251,16 @@ def _versions(repository: pygit2.Repository, commit: Any) -> Iterator[Version]:
             binary=bool(delta.is_binary) and not submodule,
             submodule=submodule,
             too_long=too_long,
+            about_people=about_people,
             lines_added=added,
             lines_deleted=deleted,
-            diff=(patch.data or b"").decode("utf-8", "replace") if shown else "",
+            diff=people.code((patch.data or b"").decode("utf-8", "replace")) if shown else "",
             annotated=notes,
         )
 
 
 def _known(blob_id: Any) -> str | None:
     return str(blob_id) if set(str(blob_id)) != {"0"} else None
-
-
-def _address(signature: Any) -> str:
-    known: bytes = signature.raw_email or signature.raw_name
-    return known.decode("utf-8", "replace")
-
-
-def _message(commit: Any) -> str:
-    said: bytes = commit.raw_message
-    try:
-        return said.decode(commit.message_encoding or "utf-8", "replace")
-    except (LookupError, ValueError):  # it names no encoding of texts
-        return said.decode("utf-8", "replace")
 
 
 def _time(seconds: int) -> str:

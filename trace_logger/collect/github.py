@@ -1,7 +1,8 @@
 """Steps from GitHub's REST API: each issue and pull request with what was said of it.
 
 What was updated least recently comes first, and is on disk before the next is asked for: a collection that was interrupted
-goes on, and one that is made again brings what was updated since. The code in a remark's hunk is kept as it is.
+goes on, and one that is made again brings what was updated since. The code in a remark's hunk is kept as it is,
+but for addresses.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from trace_logger.collect.dataset import DataSet, read_steps
+from trace_logger.collect.dataset import DataSet
 from trace_logger.collect.github_api import GITHUB, Api, GitHubError, Gone
+from trace_logger.collect.people import lists_people
 from trace_logger.collect.pseudonyms import Pseudonyms
 from trace_logger.collect.records import Feedback, FeedbackKind, Manifest, Step
 from trace_logger.records import utc_now
@@ -54,11 +56,12 @@ def collect_github(
         repository = _repository(api, name, token)
         if not token:
             say("without a token GitHub answers 60 requests an hour; with one, set as GITHUB_TOKEN, 5000")
-        licence = (repository.get("license") or {}).get("spdx_id")
+        licence = _licence((repository.get("license") or {}).get("spdx_id"))
+        people = people.of_history(data.repository, name, repository["full_name"])
         # Its name is another than was asked for where it was renamed.
         reader = _Reader(api, f"/repos/{repository['full_name']}", data.repository, licence, people)
         enabled, total = reader.count()
-        kept = {step.id: step.updated_at for step in read_steps(data.folder)}
+        kept = {step.id: step.updated_at for step in data.steps()}
         new = gone = 0
         for done, entry in enumerate(reader.issues() if enabled else reader.pulls()):
             tell(done, total)
@@ -80,7 +83,7 @@ def collect_github(
     notes += [] if enabled else [f"{_NOTE}issues are disabled"]
     notes += [f"{_NOTE}{gone} issues or pull requests were gone when they were asked for"] if gone else []
     notes += [f"{_NOTE}{cut} pull requests have more commits than the API names"] if cut else []
-    told = {"licence": data.manifest.licence or licence, "sources": ("github",), "notes": tuple(notes)}
+    told = {"licence": _licence(data.manifest.licence) or licence, "sources": ("github",), "notes": tuple(notes)}
     return data.finish(data.manifest.model_copy(update={**told, "collected_at": utc_now()})), new
 
 
@@ -170,7 +173,7 @@ class _Reader:
             title=self._text(entry["title"]),
             body=self._text(entry["body"]),
             state=entry["state"],
-            labels=tuple(label["name"] for label in entry["labels"]),
+            labels=tuple(self._text(label["name"]) for label in entry["labels"]),
             commits=commits,
             merged_as=pull["merge_commit_sha"] if pull and pull["merged"] else None,  # else of a merge that was tried
             complete=pull is None or len(commits) >= pull["commits"],  # the API names no more than 250
@@ -196,7 +199,7 @@ class _Reader:
                 # As they were when it was said, like the hunk: later commits may have moved the line, or taken it away.
                 line=said.get("original_line") or said.get("line"),
                 commit=said.get("original_commit_id") or said.get("commit_id"),
-                diff_hunk=said.get("diff_hunk") or "",
+                diff_hunk="" if lists_people(said.get("path")) else self._people.code(said.get("diff_hunk") or ""),
                 in_reply_to=f"{kind}/{answered}" if answered else None,
                 reactions=tuple(
                     (name, count) for name, count in reactions if name not in ("url", "total_count") and count
@@ -208,10 +211,17 @@ class _Reader:
             yield from page
 
     def _actor(self, said: dict[str, Any]) -> str:
-        return self._people.of((said.get("user") or {}).get("login") or "ghost")  # as GitHub calls who has left
+        user = said.get("user") or {}
+        login = user.get("login") or "ghost"  # as GitHub calls who has left
+        self._people.know("", login)
+        return self._people.of(login, bot=user.get("type") == "Bot")
 
     def _text(self, text: str | None) -> str:
         return self._people.within((text or "").replace("\r\n", "\n"))
+
+
+def _licence(spdx: str | None) -> str | None:
+    return None if spdx in ("NOASSERTION", "NONE", "Other") else spdx  # GitHub found a licence, and does not know it
 
 
 def _id(entry: dict[str, Any]) -> str:

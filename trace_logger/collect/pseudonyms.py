@@ -13,27 +13,22 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Iterable
 
+from trace_logger.collect import people
 from trace_logger.errors import PlainError
 from trace_logger.workspace import workspace
 
-_ADDRESS = re.compile(r"\w[\w.+'-]*@[\w-]+(?:\.[\w-]+)+")
 _NOREPLY = re.compile(r"(?:\d+\+)?([\w-]+(?:\[bot\])?)@users\.noreply\.github\.com", re.IGNORECASE)
-# "Signed-off-by: A Name <a@b.c>": the name before an address, in any of git's trailers
-_TRAILER = re.compile(
-    r"^([A-Z][\w-]*-by|Author|Cc|From):[ \t]*([^<\n]*?)[ \t]*<([^>\n]*)>", re.MULTILINE | re.IGNORECASE
-)
-# GitHub's "@login", maybe at the end of a sentence; not an address, not a decorator ("@pytest.fixture")
-_MENTION = re.compile(r"(?<![\w`/.@])@([A-Za-z\d](?:[A-Za-z\d]|-(?=[A-Za-z\d])){0,38})(?![\w@(/]|\.\w)")
-_DECORATOR = re.compile(r"^\s*@[\w.]+(?:\(.*\))?\s*$")
-_DECORATED = re.compile(r"\s*(?:async\s+def|def|class)\b")
 
 
 class Pseudonyms:
-    """Gives people other names; ``key`` decides which."""
+    """Gives people other names; ``key`` decides which. ``own`` are repositories (owner/name) to which links stand."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, own: Iterable[str] = ()) -> None:
         self._key = key
+        self._own = frozenset("/".join(each.split("/")[-2:]).casefold() for each in own)
+        self._known = people.Known()
 
     @classmethod
     def of_workspace(cls) -> Pseudonyms:
@@ -61,28 +56,53 @@ class Pseudonyms:
             )
         return cls(key)
 
-    def of(self, known_by: str) -> str:
-        """The name of whoever is known by this address or login; GitHub's address for a login is that login."""
-        login = _NOREPLY.fullmatch(known_by.strip())
-        who = (login[1] if login else known_by).strip().casefold()
-        return f"person-{hmac.new(self._key, who.encode(), hashlib.sha256).hexdigest()[:12]}"
+    def of_history(self, *own: str) -> Pseudonyms:
+        """The same names, for the history of the repositories ``own``: of its people nobody is known yet."""
+        return Pseudonyms(self._key, own)
+
+    def of(self, known_by: str, *, bot: bool = False) -> str:
+        """The name of whoever is known by this address or login; GitHub's address for a login is that login.
+
+        A bot's ("name[bot]") begins with ``bot-``, so that bots can be told from people.
+        """
+        who = _login(known_by.strip()).strip().casefold()
+        kind = "bot" if bot or who.endswith("[bot]") else "person"
+        return f"{kind}-{hmac.new(self._key, who.encode(), hashlib.sha256).hexdigest()[:12]}"
+
+    def of_author(self, name: str, address: str) -> str:
+        """The name of a commit's author or committer."""
+        return self.of(people.who(name, address))
+
+    def know(self, name: str, known_by: str) -> None:
+        """Somebody of this history: a full name, and what its branches begin with, are replaced from now on."""
+        if not people.who(name, known_by).endswith("[bot]"):
+            self._known.add(name, _login(known_by).partition("@")[0], self.of_author(name, known_by))
+
+    def know_merged(self, message: str) -> None:
+        """Whose branches a merge names."""
+        for login in people.logins_of_merges(message):
+            self.know("", login)
 
     def within(self, text: str) -> str:
-        """``text`` with the people that it names (in trailers, by address, by ``@login``) under their pseudonyms.
+        """``text`` with the people that it names under their pseudonyms.
 
-        A name in running prose stays: nothing tells that it is one.
+        They are found in trailers, by address, by ``@login``, in links to GitHub, in titles of merges, and by the full names
+        of those that are known. Another name in running prose stays: nothing tells that it is one.
         """
-        text = _TRAILER.sub(lambda found: f"{found[1]}: {self.of(found[3])}", text)
-        text = _ADDRESS.sub(lambda found: self.of(found[0]), text)
-        lines = text.split("\n")
-        # A decorator stands above what it decorates; "@login" may have a line of its own, too.
-        decorator = [False] * len(lines)
-        for n in reversed(range(len(lines) - 1)):
-            below = decorator[n + 1] or _DECORATED.match(lines[n + 1])
-            decorator[n] = bool(below and _DECORATOR.match(lines[n]))
-        fenced = False
-        for n, line in enumerate(lines):
-            fenced ^= line.lstrip().startswith("```")
-            if not (fenced or decorator[n] or line.startswith(("    ", "\t"))):
-                lines[n] = _MENTION.sub(lambda found: f"@{self.of(found[1])}", line)
-        return "\n".join(lines)
+        text = people.trailers(text, lambda said: self._known.named(said) or self.of(said))
+        text = people.logins(text, self.of, self._known.branch, self._own)
+        text = self._known.names(people.addresses(text, self.of))
+        return people.mentions(text, self.of)
+
+    def branch(self, name: str) -> str:
+        """A branch's name without the people in it."""
+        return self._known.branch(self._known.names(people.addresses(name, self.of)))
+
+    def code(self, text: str) -> str:
+        """Code, or a diff, without addresses; all else stays as it was written."""
+        return people.addresses(text, self.of, code=True)
+
+
+def _login(known_by: str) -> str:
+    login = _NOREPLY.fullmatch(known_by)
+    return login[1] if login else known_by

@@ -38,7 +38,8 @@ class Annotated(Record):
 class Version(Record):
     """A file as one commit left it: ``before`` and ``after`` are git's ids of its text, None where it was not there.
 
-    ``diff`` is a unified diff, empty for a binary file, for one that is too long (``too_long``) and for a submodule.
+    ``diff`` is a unified diff, its addresses under pseudonyms; empty for a binary file, for one that is too long
+    (``too_long``), for a submodule and for a list of people, as AUTHORS is (``about_people``).
     ``annotated`` are the functions and classes of a Python file that the commit wrote or changed and that say something.
     """
 
@@ -50,6 +51,7 @@ class Version(Record):
     binary: bool = False
     submodule: bool = False
     too_long: bool = False
+    about_people: bool = False
     lines_added: int = 0
     lines_deleted: int = 0
     diff: str = ""
@@ -81,6 +83,7 @@ class Step(Record):
     ``id`` is the commit's id, or ``issue/12``, ``pull_request/13``. ``branches`` are those whose tip it was when it was read.
     ``versions`` are what a commit made of files (a merge has none: its changes are those of the commits it joins), ``commits``
     those that a pull request consists of. ``complete`` is false where some of it could not be had (a shallow clone's edge).
+    ``licence`` is the repository's as it was when the step was collected, whatever it was under when the step was made.
     """
 
     id: str

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Literal
 
+from pydantic import Field
+
 from trace_logger.collect.records import Step
 from trace_logger.records import Record
 
@@ -44,7 +46,8 @@ class Lesson(Record):
     ``repair``: ``failed_test`` fails against ``code``, and ``fixed_test`` passes and was accepted: ``trace`` is its trace,
     ``shown`` the code as a prompt shows it.
     ``fix``: ``bug_test`` fails against ``code_before`` by its own claims, as ``bug_log`` says, and passes against ``code``.
-    ``added`` is a test that the commit brought and that passes, ``tests_before`` the file that it was added to. ``ran_by`` is a
+    ``added`` is a test that the commit brought and that passes, ``tests_before`` the file that it was added to.
+    ``module`` is the code's name where it is imported, ``files`` are the other modules of its package. ``ran_by`` is a
     hash of the Python and of what was installed there.
     """
 
@@ -52,6 +55,8 @@ class Lesson(Record):
     found: str = ""
     why: str = ""
     tests: tuple[str, ...] = ()
+    module: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     code: str = ""
     code_before: str = ""
     failed_test: str = ""
@@ -95,7 +100,7 @@ def candidates(
     """
     found: dict[str, Candidate] = {}
     waiting: dict[str, tuple[int, str, str]] = {}  # test → (number of the step, its commit, its text)
-    every = [step for step in _in_order(steps) if step.kind == "commit" and step.complete and step.parents]
+    every = [step for step in in_order(steps) if step.kind == "commit" and step.complete and step.parents]
     for number, step in enumerate(every):
         tests = [v for v in step.versions if is_test(v.path) and v.change != "deleted" and not v.binary]
         code = [v.path for v in step.versions if is_code(v.path) and v.change == "changed"]
@@ -116,7 +121,7 @@ def candidates(
     return list(found.values())[::-1]
 
 
-def _in_order(steps: Iterable[Step]) -> Iterator[Step]:
+def in_order(steps: Iterable[Step]) -> Iterator[Step]:
     """Parents before children: in the file a step that came again stands behind those that followed it."""
     left = {step.id: step for step in steps}
     for name in list(left):

@@ -124,7 +124,7 @@ def test_the_data_has_exactly_the_keys_that_are_read(task, tmp_path):
 
 
 def test_pairs_models_and_a_judge_of_ones_own_stand_in_the_configuration(tmp_path):
-    models = ["embedded", "openai/some-model", 'odd"\\: - {name} # é', "scripted:a b.json"]
+    models = ["embedded", "openai/some-model", 'gguf:odd"\\: - {name} # é.gguf', "scripted:a b.json"]
     out = tmp_path / "out"
     write_folder("issue", out, models=models, judge="qwen2.5-coder:7b", repeats=3, paraphrases=0, limit=1, pairs=True)
     _, testenv, algorithm = configured(out)
@@ -202,7 +202,7 @@ def test_an_older_configuration_is_made_new_and_all_else_stays(tmp_path):
     assert convert(file) == 2
     assert file.read_text() == made
     assert file.with_name("testenv.yaml.bak").read_text() == OLD
-    with pytest.raises(UserMistake, match="neither train_url nor test_url"):
+    with pytest.raises(UserMistake, match="no key train_url or test_url"):
         convert(file)
 
 

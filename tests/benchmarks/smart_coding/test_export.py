@@ -4,13 +4,15 @@ import json
 
 import pytest
 
-from benchmarks.smart_coding.export import comment_rows, issue_rows, rows_of_data_set
+from benchmarks.smart_coding.export import comment_rows, issue_rows, rows_of_data_set, that_run
 from benchmarks.smart_coding.export import testgen_rows as rows_of_lessons  # pytest collects names that begin with test
 from benchmarks.smart_coding.rows import rows_of
+from testing_crew.runner.run import Runner
 from trace_logger.collect.records import Annotated, Feedback, Step, Version
 from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson
 from trace_logger.journal import Journal
 
+RUNNER = Runner()
 CODE = "def add(rows):\n    total = 0\n    for row in rows:\n        total += row\n    return total"
 SAID = "Rows that are empty count nothing."
 
@@ -54,13 +56,46 @@ def test_what_says_nothing_or_is_too_short_or_long_is_left_out():
 
 
 def test_chinese_words_are_counted_by_their_characters(tmp_path):
-    rows = comment_rows([step(piece(said="遇到空行就停止累加")), step(piece(said="累加"), path="b.py")])
+    rows = comment_rows([step(piece(said="遇到空行就停止累加")), step(piece(said="累加"), path="b.py", id="c2")])
     (row,) = loadable("comment", rows, tmp_path)
     assert row.language == "zh"
 
 
+def test_what_was_deleted_moved_or_taken_out_is_asked_no_more():
+    def version(change, path="a.py", **more):
+        return Version(path=path, change=change, **more)
+
+    def commit(number, *versions):
+        return step(id=f"c{number}", parents=[f"c{number - 1}"]).model_copy(update={"versions": versions})
+
+    steps = [
+        commit(1, version("added", annotated=[piece("kept"), piece("lost"), piece("again")])),
+        commit(2, version("added", "gone.py", annotated=[piece("other")])),
+        commit(3, version("deleted", "gone.py")),
+        commit(4, version("renamed", "b.py", old_path="a.py")),
+        commit(5, version("changed", "b.py", diff="-def lost():\n-    pass\n-def again():\n+def again(x):\n")),
+    ]
+    assert [row["id"] for row in comment_rows(steps)] == ["b.py:kept", "b.py:again"]
+    again = [*steps[1:], steps[0]]  # a step that came again stands at the end of the file
+    assert [row["id"] for row in comment_rows(again)] == ["b.py:kept", "b.py:again"]
+
+
+def test_rows_of_a_package_run_with_its_other_modules_and_those_that_do_not_run_are_left_out():
+    code = "from .util import half\n\n\ndef quarter(x):\n    return half(half(x))\n"
+    files = {"pkg/__init__.py": "", "pkg/util.py": "def half(x):\n    return x // 2\n"}
+    test = "def test_quarter():\n    assert quarter(9) == 2\n"
+    before = "from pkg.core import quarter\n"
+    right = lesson("1 t.py core.py", module="pkg.core", code=code, files=files, tests_before=before, added=test)
+    wrong = lesson(
+        "2 t.py core.py", module="pkg.core", code=code, files=files, tests_before=before, added=test[:-2] + "3\n"
+    )
+    alone = lesson("3 t.py core.py", module="pkg.core", code=code, tests_before=before, added=test)
+    rows = rows_of_lessons([right, wrong, alone])
+    assert [row["id"] for row in that_run(rows, RUNNER, print)] == ["test 1 t.py core.py"]
+
+
 def comment(actor, body, **more):
-    return Feedback(id=body, kind="comment", actor=actor, created_at="2025-02-02", body=body, **more)
+    return Feedback(**{"id": body, "kind": "comment", "actor": actor, "created_at": "2025-02-02", "body": body, **more})
 
 
 def issue(*feedback, **more):
@@ -85,6 +120,11 @@ def test_an_issue_is_asked_with_what_others_answered(tmp_path):
     }
     (made,) = loadable("issue", [row], tmp_path)
     assert made.answers == ("Upgrade.", "Or wait.")
+    liked = comment("four", "Turn it off and on.", created_at="2025-05-05", reactions=[("+1", 3)])
+    bot = comment("bot-1", "I am stale.", created_at="2024-01-01", reactions=[("+1", 9)])
+    (row,) = issue_rows([issue(bot, *said, liked)])
+    assert [row[f"answer_{n}"]["body"] for n in (1, 2)] == ["Turn it off and on.", "Upgrade."]
+    assert "I am stale." not in json.dumps(row)
     assert made.language == "en"
 
 
@@ -107,6 +147,7 @@ def lesson(name="abc tests/test_half.py half.py", target="pkg/half.py", **more):
 def test_a_commits_test_and_its_mended_lines_are_asked(tmp_path):
     found = lesson(
         found="repair+fix",
+        module="half",
         code=AFTER,
         code_before=BEFORE,
         tests_before="from half import half\n",
@@ -121,6 +162,7 @@ def test_a_commits_test_and_its_mended_lines_are_asked(tmp_path):
     assert lines.prefix + lines.reference + lines.suffix == AFTER
     assert lines.tests == found.bug_test
     assert {row.source for row in (test, lines)} == {"abc"}
+    assert list(that_run(rows, RUNNER, print)) == [rows[0] | {"lines": (2, 3)}, rows[1]]
     assert test.id != lines.id
 
 
@@ -149,11 +191,9 @@ def test_a_change_that_makes_no_question_is_left_out(before, after):
     assert rows_of_lessons([lesson(found="fix", code=after, code_before=before)]) == []
 
 
-def test_lessons_without_a_test_or_with_too_long_a_module_are_left_out_and_a_package_has_its_folders_name():
+def test_lessons_without_a_test_or_with_too_long_a_module_are_left_out():
     assert rows_of_lessons([lesson(), lesson(found="repair", code=AFTER, code_before=BEFORE)]) == []
     assert rows_of_lessons([lesson(added="def test_a(): ...\n", code="x = 1\n" * 5000)]) == []
-    (row,) = rows_of_lessons([lesson(added="def test_a(): ...\n", code=AFTER, target="src/pkg/__init__.py")])
-    assert row["module"] == "pkg"
     twice = [lesson(added="def test_a(): ...\n", code=AFTER), lesson(added="def test_b(): ...\n", code=AFTER)]
     assert [row["reference"] for row in rows_of_lessons(twice)] == ["def test_b(): ...\n"]
 
@@ -164,5 +204,5 @@ def test_a_data_set_gives_the_rows_of_each_form(tmp_path):
     counts = {form: len(rows_of_data_set(tmp_path, form, steps)) for form in ("comment", "issue", "testgen")}
     assert counts == {"comment": 1, "issue": 1, "testgen": 1}
     assert rows_of_data_set(tmp_path / "none", "testgen", []) == []
-    with pytest.raises(KeyError):
-        rows_of_data_set(tmp_path, "poem", steps)
+    twice = [*steps, step(piece(), path="copied.py", id="c9")]
+    assert [row["id"] for row in rows_of_data_set(tmp_path, "comment", twice)] == ["pkg/sums.py:add"]

@@ -90,6 +90,12 @@ def test_a_judges_word_stands_in_place_of_likeness(runner):
     assert math.isnan(silent["function"])
     assert mean("comment", "function", [answered(COMMENT, "")], runner) == 0.0
     misplaced = answered(COMMENT, "99: far", judgement=word)
+    whole = CommentRow(code_snippet="x = 1", comment="Sets x to the first.")
+    (judged, plain) = (
+        known(all_of("comment", [answered(whole, whole.comment, judgement=each)], runner)) for each in (word, None)
+    )
+    assert plain == {"logic": 1.0, "format": 1.0, "function": 1.0}
+    assert judged == {"logic": 0.4, "accuracy": 0.5, "format": 1.0, "function": round(3 / (1 / 0.4 + 1 / 0.5 + 1), 3)}
     assert mean("comment", "accuracy", [misplaced], runner) == 0.0
 
 

@@ -32,7 +32,12 @@ def written(tmp_path):
 
 def test_comments_are_read_line_by_line_or_as_one_text(written):
     one, other, both = load(
-        "comment", written(COMMENT, {"code_snippet": CODE, "comment": "Doubles x."}, {**COMMENT, "comment": "Whole."})
+        "comment",
+        written(
+            COMMENT,
+            {"code_snippet": CODE, "comment": "Doubles x."},
+            {**COMMENT, "description": "", "comment": "Whole."},
+        ),
     )
     assert one.row.reference == "2: Doubles."
     assert "2|     return 2 * x" in one.prompt
@@ -141,6 +146,13 @@ def test_an_id_that_comes_twice_is_told_also_among_many_and_where_it_was_given_b
     for rows in ([{**COMMENT, "id": "a"}] * 2, [{**COMMENT, "id": "2"}, COMMENT], [*many, {**many[0], "id": "77"}]):
         with pytest.raises(UserMistake, match=r"more than one row of the id '(a|2|77)'"):
             rows_of("comment", written(*rows))
+
+
+def test_two_rows_that_ask_the_same_are_told(written):
+    asked = [{"code_snippet": CODE, "comment": said, "id": name} for name, said in (("a", "Doubles."), ("b", "Other."))]
+    with pytest.raises(UserMistake, match="two rows ask the same: ids 'a' and 'b'; take one out"):
+        load("comment", written(*asked))
+    assert len(load("comment", written(asked[0], {**asked[1], "code_snippet": CODE + "\n"}))) == 2
 
 
 def test_lines_are_numbered_from_one_in_equal_width():

@@ -4,8 +4,13 @@ import time
 
 import pytest
 
-from benchmarks.smart_coding.rows import TestgenRow, rows_of
-from benchmarks.smart_coding.scoring import exact, next_lines, next_test, passes, reached
+from benchmarks.smart_coding.ask import Prediction
+from benchmarks.smart_coding.bench import CONTROLS
+from benchmarks.smart_coding.figures import FIGURES
+from benchmarks.smart_coding.likeness import exact
+from benchmarks.smart_coding.rows import TestgenRow, load, rows_of
+from benchmarks.smart_coding.scoring import next_lines, next_test, passes, reached
+from testing_crew.backends.base import Sampling
 from testing_crew.runner.run import Limits, Runner
 
 MODULE = (
@@ -122,7 +127,7 @@ def test_lines_that_come_again_later_are_not_taken_for_what_was_shown():
         f"```python\n{GOOD}```",
         "def test_two():\n    with pytest.raises(ValueError):\n        half(3)\n",
         "@pytest.mark.parametrize('n', [1, 2])\ndef test_two(n):\n    assert twice(n) == n + n\n",
-        "@pytest.mark.parametrize('text', ['def none'])\ndef test_two(text):\n    assert twice(text) == text + text\n",
+        "@pytest.mark.parametrize('text', ['def none'])\ndef test_two(text):\n    assert twice(len(text)) == 16\n",
         "def test_two():\n    found = [twice(n) for n in range(3)]\n    assert found == [0, 2, 4]\n    assert half(4) == 2\n",
     ],
 )
@@ -148,6 +153,23 @@ NO_TESTS = {
     "returns in place of asserting": "def test_two():\n    return twice(2) == 4\n",
     "asks for a fixture that there is not": "def test_two(nowhere):\n    assert twice(2) == 4\n",
     "was there before": "def test_one():\n    assert twice(1) == 2\n",
+    "is there under another name": "def test_two():\n    assert twice(1) == 2\n",
+    "is there in other words": "def test_two():\n    assert bool(2 == twice(1)) is True, 'again'\n",
+    "compares a value with itself": "def test_two():\n    found = half(4)\n    assert found == found\n",
+    "holds for any value": "def test_two():\n    assert isinstance(half(4), object)\n    assert len(str(half(4))) >= 0\n",
+    "says only that it ran": "def test_two():\n    half(4)\n    ran = True\n    assert ran\n",
+    "turns an exception into a claim": (
+        "def test_two():\n    ran = False\n    try:\n        half(4)\n        ran = True\n"
+        "    except Exception:\n        pass\n    assert ran\n"
+    ),
+    "reads the module's text": (
+        "def test_two():\n    import inspect\n\n    half(4)\n    assert '2 * x' in inspect.getsource(twice)\n"
+        "    assert 'x // 2' in inspect.getsource(half)\n"
+    ),
+    "looks at the module's bytecode": (
+        "def test_two():\n    half(4)\n    assert half.__code__.co_consts == half.__code__.co_consts\n"
+        "    assert 2 in half.__code__.co_consts and 3 not in half.__code__.co_consts\n"
+    ),
     "cannot be written": "def test_two():\n    assert twice('\ud800')\n",
     "is nothing": "",
 }
@@ -175,6 +197,13 @@ def test_an_endless_loop_ends_in_time(row, answer):
 def test_lines_pass_where_the_tests_hold_for_them(runner):
     assert passes(LINES, LINES.reference, runner) == passes(LINES, NEXT, runner) == 1.0
     assert passes(LINES, f"```\n{LINES.prefix}{NEXT}```", runner) == 1.0
+    forged = [
+        "        from unittest.mock import ANY\n    return ANY\n",
+        "        y = type('A', (), {'__eq__': lambda self, other: True})()\n    return y\n",
+    ]
+    assert [passes(LINES, answer, runner) for answer in forged] == [0.0, 0.0]
+    used = LINES.model_copy(update={"suffix": LINES.suffix + "\n\nfrom unittest.mock import ANY\n"})
+    assert passes(used, forged[0], runner) == 1.0
     wrong = [
         "        y += 2\n    return y\n",
         "",
@@ -186,15 +215,49 @@ def test_lines_pass_where_the_tests_hold_for_them(runner):
     assert [passes(LINES, answer, runner) for answer in wrong] == [0.0] * len(wrong)
 
 
-def test_every_reference_that_ships_passes_and_runs_the_lines_that_its_row_says(runner):
-    def told(row):
-        lines = reached(row, runner) if row.kind == "test" else row.lines
-        return row.id, passes(row, row.reference, runner), lines
+def test_a_test_of_lines_that_no_other_runs_counts_also_where_the_file_has_no_test_or_one_that_fails(runner):
+    for prefix in (PREFIX.split("\n\n")[0] + "\n", PREFIX + "\n\ndef test_broken():\n    assert half(2) == 2\n"):
+        row = TEST.model_copy(update={"prefix": prefix})
+        assert passes(row, GOOD, runner) == 1.0
+        assert passes(row, NO_TESTS["holds for any value"], runner) == 0.0
 
+
+def test_references_that_ship_pass_and_run_the_lines_that_their_rows_say(runner):
     rows = rows_of("testgen")
-    with runner.side_by_side() as threads:
-        assert list(threads.map(told, rows)) == [(row.id, 1.0, row.lines) for row in rows]
+    for row in rows[::7]:
+        assert passes(row, row.reference, runner) == 1.0, row.id
+        assert row.kind == "lines" or reached(row, runner) == row.lines, row.id
     for row in rows:
         taken = next_test(row, row.reference) if row.kind == "test" else next_lines(row, row.reference)
         assert exact(taken, row.reference), row.id
         assert row.lines or row.kind == "lines"
+
+
+def test_controls_get_what_they_are_worth(runner):
+    questions = load("testgen")[::20]
+    assert {each.group for each in questions} == {"test", "lines"}
+    for kind, worth in (("reference", 1.0), ("copy", 0.0), ("runs", 0.0), ("constant", 0.0), ("echo", 0.0)):
+        control = CONTROLS[kind](questions)
+        for each in questions:
+            answer = control.complete(each.prompt, Sampling()).text
+            assert passes(each.row, answer, runner) == worth, (kind, each.id)
+            if kind in ("copy", "runs"):
+                assert bool(next_test(each.row, answer)) == (each.group == "test")
+
+
+@pytest.mark.parametrize("task", ["comment", "issue"])
+def test_controls_that_write_text_get_what_they_are_worth(task, runner):
+    questions = load(task)
+    for kind in CONTROLS:
+        control = CONTROLS[kind](questions)
+        for each in questions:
+            said = Prediction(question=each.prompt, answer=control.complete(each.prompt, Sampling()).text, row=each.row)
+            found = {name: figure(said, runner) for name, figure in FIGURES[task].items() if name != "reliability"}
+            values = {value for name, value in found.items() if value is not None}
+            if kind == "reference":
+                assert values == {1.0}, each.id
+            elif task == "comment":
+                assert found["function"] < 0.05, (kind, each.id)
+            else:
+                assert found["overlap"] < 0.25, (kind, each.id)
+                assert not found["explainability"], (kind, each.id)

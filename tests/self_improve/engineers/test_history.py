@@ -240,7 +240,7 @@ def test_what_could_not_be_run_is_run_again_where_more_is_installed(
 ) -> None:
     monkeypatch.setenv("TESTING_CREW_HOME", str(tmp_path / "home"))
     shop = Made(tmp_path / "shop")
-    test = "import late_package\nfrom a import double\n\n\ndef test_double():\n    assert double(2) == {}\n"
+    test = "import late_package\nfrom a import double\n\n\ndef test_double():\n    assert late_package\n    assert double(2) == {}\n"
     shop.commit({"a.py": "def double(n):\n    return n + 3\n", "test_a.py": test.format(5)})
     shop.commit({"a.py": "def double(n):\n    return n * 2\n", "test_a.py": test.format(4)})
     collect(shop.folder, tmp_path / "data")

@@ -137,7 +137,28 @@ def test_a_full_disk_leaves_what_was_kept(tmp_path: Path) -> None:
     assert list(read_steps(tmp_path)) == [step(1), step(2)]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(DataSetError, match="cannot be written"):
-        DataSet(tmp_path / "file", HERE)
+@pytest.mark.parametrize("place", ["file.jsonl", "file.jsonl/deeper/down"])
+def test_a_file_where_a_folder_is_needed(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file.jsonl").touch()
+    with pytest.raises(DataSetError, match=r"file\.jsonl is a file, and a data set is a folder\n.*--out"):
+        DataSet(tmp_path / place, HERE)
+
+
+def test_a_folder_is_made_once_there_is_something_to_keep(tmp_path: Path) -> None:
+    with DataSet(tmp_path / "one", HERE) as data:
+        assert list(data.steps()) == []
+    assert not (tmp_path / "one").exists()
+    with DataSet(tmp_path / "one", HERE) as data:
+        data.finish(Manifest(repository=HERE))
+    assert list(read_steps(tmp_path / "one")) == []
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_repository_is_the_same_in_any_case_of_letters(tmp_path: Path, finished: bool) -> None:
+    with DataSet(tmp_path, HERE) as data:
+        data.add(step())
+        if finished:
+            data.finish(Manifest(repository=HERE))
+    with DataSet(tmp_path, HERE.replace("octo-org/hello", "Octo-Org/Hello")) as data:
+        assert (data.repository, data.known) == (HERE, {"issue/1": True})
+        assert data.finish(Manifest(repository=HERE.upper())).repository == HERE

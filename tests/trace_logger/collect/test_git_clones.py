@@ -43,6 +43,7 @@ def test_no_repository_an_empty_one_and_a_damaged_one(made: Made, tmp_path: Path
             open_repository(place)
     with pytest.raises(GitError, match="repo has no commit yet"):
         collect(made.folder, out)
+    assert not out.exists()
     commits = [made.commit({"a": str(n)}) for n in range(3)]
     loose = made.folder / ".git" / "objects" / commits[1][:2] / commits[1][2:]
     loose.chmod(0o644)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from github_example import ADDRESSES, HERE, LOGINS, NAME, PEOPLE, collect, fill, steps
-from github_server import TOKEN, GitHubStandIn, at, comment
+from github_server import TOKEN, GitHubStandIn, at, comment, review_comment
 
 from trace_logger.collect.dataset import DataSet, read_manifest
 from trace_logger.collect.github import GitHubError
@@ -134,7 +134,7 @@ def test_interrupted_at_any_request_it_goes_on(github: GitHubStandIn, tmp_path: 
         github.dies_at = dies_at
         with pytest.raises(GitHubError, match=r"in vain(?s:.*)is kept, and the same command goes on"):
             collect(github, folder)
-        kept = steps(folder)
+        kept = steps(folder) if folder.exists() else {}
         github.requests.clear()
         github.dies_at = None
         _, new = collect(github, folder)
@@ -201,3 +201,47 @@ def test_another_sources_manifest_stands(github: GitHubStandIn, tmp_path: Path) 
         ("shallow",),
         ("git", "github"),
     )
+
+
+def test_code_and_lists_of_people_in_remarks(github: GitHubStandIn, tmp_path: Path) -> None:
+    hunk = "@@ -1 +1 @@\n+carol@example.org"
+    remarks = [
+        review_comment(n, "bob", "Hm", path=path, diff_hunk=hunk) for n, path in enumerate(("setup.py", "docs/AUTHORS"))
+    ]
+    github.pull(1, remarks=remarks, labels=[{"name": "for @alice"}])
+    collect(github, tmp_path)
+    pull = steps(tmp_path)["pull_request/1"]
+    assert [each.diff_hunk for each in pull.feedback] == [hunk.replace(ADDRESSES[0], PEOPLE.of(ADDRESSES[0])), ""]
+    assert pull.labels == (f"for @{PEOPLE.of('alice')}",)
+
+
+def test_bots_can_be_told_from_people(github: GitHubStandIn, tmp_path: Path) -> None:
+    copilot = {"user": {"login": "Copilot", "type": "Bot"}}
+    github.issue(1, login="dependabot[bot]", comments=[comment(2, None, "Done", **copilot), comment(3, "bob", "Yes")])
+    collect(github, tmp_path)
+    issue = steps(tmp_path)["issue/1"]
+    assert [each.actor.partition("-")[0] for each in (issue, *issue.feedback)] == ["bot", "bot", "person"]
+
+
+def test_links_to_the_repository_stand(github: GitHubStandIn, tmp_path: Path) -> None:
+    github.issue(1, body=f"{HERE}/issues/2, https://github.com/bob/hello, https://github.com/bob")
+    collect(github, tmp_path)
+    bob = PEOPLE.of("bob")
+    said = steps(tmp_path)["issue/1"].body
+    assert said == f"{HERE}/issues/2, https://github.com/{bob}/hello, https://github.com/{bob}"
+
+
+@pytest.mark.parametrize("licence", ["NOASSERTION", None])
+def test_a_licence_that_github_does_not_know_is_none(tmp_path: Path, licence: str | None) -> None:
+    with GitHubStandIn(NAME, licence=licence) as github:
+        github.issue(1)
+        manifest, _ = collect(github, tmp_path)
+    assert (manifest.licence, steps(tmp_path)["issue/1"].licence) == (None, None)
+
+
+def test_of_no_repository_nothing_is_left_behind(github: GitHubStandIn, tmp_path: Path) -> None:
+    with pytest.raises(GitHubError, match="no repository octo-org/nothing"):
+        collect(github, tmp_path / "data", name="octo-org/nothing")
+    assert not (tmp_path / "data").exists()
+    collect(github, tmp_path / "data", name=NAME)  # one without an issue is a data set
+    assert steps(tmp_path / "data") == {}

@@ -20,6 +20,15 @@ def test_one_person_has_one_name() -> None:
     assert "alice" not in ALICE
 
 
+def test_bots_can_be_told_from_people() -> None:
+    bot = PEOPLE.of("dependabot[bot]")
+    assert bot.startswith("bot-")
+    assert PEOPLE.of_author("dependabot[bot]", "support@github.com") == bot
+    assert PEOPLE.within("@dependabot[bot] and @bob") == f"@{bot} and @{BOB}"
+    assert PEOPLE.of("Copilot", bot=True) == PEOPLE.of("Copilot").replace("person-", "bot-")
+    assert ALICE.startswith("person-")
+
+
 def test_another_key_gives_other_names() -> None:
     assert Pseudonyms(b"l" * 32).of("alice") != ALICE
 

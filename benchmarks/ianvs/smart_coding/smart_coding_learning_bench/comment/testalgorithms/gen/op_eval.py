@@ -1,9 +1,8 @@
 """The same questions for OpenCompass: opencompass testalgorithms/gen/op_eval.py, in this task's folder.
 
-The model is any server of the OpenAI protocol: Ollama's at its default address, unless OPENAI_BASE_URL names another.
+The model is any server of the OpenAI protocol; the two names below say which. (OpenCompass writes a configuration out as text, so
+that they cannot come from the environment.)
 """
-
-import os
 
 from opencompass.datasets.custom import CustomDataset
 from opencompass.models import OpenAISDK
@@ -11,6 +10,9 @@ from opencompass.openicl.icl_evaluator import JiebaRougeEvaluator
 from opencompass.openicl.icl_inferencer import GenInferencer
 from opencompass.openicl.icl_prompt_template import PromptTemplate
 from opencompass.openicl.icl_retriever import ZeroRetriever
+
+model = "qwen2.5-coder:1.5b"
+server = "http://localhost:11434/v1"
 
 datasets = [
     dict(
@@ -34,11 +36,11 @@ datasets = [
 
 models = [
     dict(
-        abbr=os.environ.get("MODEL", "qwen2.5-coder:1.5b"),
+        abbr=model,
         type=OpenAISDK,
-        path=os.environ.get("MODEL", "qwen2.5-coder:1.5b"),
-        openai_api_base=os.environ.get("OPENAI_BASE_URL", "http://localhost:11434/v1"),
-        key=os.environ.get("OPENAI_API_KEY", "none"),
+        path=model,
+        openai_api_base=server,
+        key="none",
         max_out_len=512,
         batch_size=1,
         temperature=0.0,
