@@ -35,6 +35,9 @@ def test_the_wheel_holds_every_package_and_its_data(tmp_path):
         "benchmarks/self_correction.json",
         "benchmarks/sources/bugs.json",
         "benchmarks/real_packages.toml",
+        "benchmarks/ianvs/smart_coding/smart_coding_learning_bench/issue/benchmarkingjob.yaml",
+        "benchmarks/judging/page.html",
+        "benchmarks/smart_coding/comment.jsonl",
         "testing_crew/py.typed",
     }
     assert python | data | {"eval_self_correction.py"} <= inside
