@@ -13,7 +13,7 @@ from benchmarks import agent, controls, metrics
 from benchmarks.code_correctness import questions
 from benchmarks.metrics import Score
 from benchmarks.smart_coding import bench as smart_coding
-from benchmarks.smart_coding.rows import TaskName
+from benchmarks.smart_coding.rows import TaskName, load
 from benchmarks.sources import bugs, functions, packages, testgeneval
 from benchmarks.task import ROUNDS, TASKS, Outcome, Task, load_tasks, some_of
 from testing_crew import TestingCrew
@@ -93,7 +93,7 @@ def _smart(name: TaskName, about: str, headline: str, leaves: Any = None) -> Ben
     return Benchmark(
         name,
         about,
-        smart_coding.loader(name),
+        lambda path, say: load(name, path),
         rounds=0,
         worker=smart_coding.asking,
         controls=smart_coding.CONTROLS,

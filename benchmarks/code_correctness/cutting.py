@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.code_correctness.labels import PROVIDED, is_library
-from testing_crew.project.syntax import UNREADABLE, parse, parses
+from testing_crew.project.syntax import UNREADABLE, first_line, parse, parses
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FIXTURES = {"request", "monkeypatch", "capsys", "capfd", "caplog", "recwarn", "subtests"}
@@ -68,7 +68,7 @@ def _without(text: str, nodes: Iterable[ast.stmt]) -> str:
     """The text without some statements, and without the blank lines before each."""
     lines = text.split("\n")
     for node in sorted(nodes, key=lambda node: -node.lineno):
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]) - 1
+        first = first_line(node) - 1
         while first and not lines[first - 1].strip():
             first -= 1
         del lines[first : node.end_lineno]

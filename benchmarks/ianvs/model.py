@@ -115,11 +115,7 @@ class TaggedModel:
 def item_of(prediction: Prediction, model: str = "") -> Item | None:
     """What people judge of an answer to an issue; None for another answer."""
     row = prediction.row
-    if not isinstance(row, IssueRow):
-        return None
-    return Item(
-        id=row.id, question=row.question, body=row.body, references=row.answers, answer=prediction.answer, model=model
-    )
+    return row.to_judge(prediction.answer, model) if isinstance(row, IssueRow) else None
 
 
 def score(task: TaskName, name: str, y_true: Sequence[object], y_pred: Sequence[object]) -> float:

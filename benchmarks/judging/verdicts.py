@@ -22,12 +22,12 @@ Choice = Literal["right", "wrong", "unsure"]
 Row = TypeVar("Row", bound=BaseModel)
 
 
-def _whole(text: Any) -> Any:
-    # A model that was stopped within a character may leave half a surrogate pair, which has no UTF-8.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(text, str) else text
+def whole(text: str) -> str:
+    """A text that has UTF-8: a model that was stopped within a character may leave half a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-Text = Annotated[str, BeforeValidator(_whole)]
+Text = Annotated[str, BeforeValidator(lambda text: whole(text) if isinstance(text, str) else text)]
 
 
 class Item(BaseModel):

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.smart_coding.judge import Judgement, judged, whole
+from benchmarks.judging.verdicts import whole
+from benchmarks.smart_coding.judge import Judgement, judged
 from benchmarks.smart_coding.rows import CommentRow, IssueRow, Question, TestgenRow, numbered
 from testing_crew.backends.base import Backend, Sampling
 from testing_crew.errors import PromptTooLong

@@ -7,33 +7,27 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.controls import Control
-from benchmarks.judging.verdicts import Item
 from benchmarks.metrics import Score, figure, mean
 from benchmarks.smart_coding.ask import predict
 from benchmarks.smart_coding.figures import FIGURES
-from benchmarks.smart_coding.rows import IssueRow, Question, TaskName, TestgenRow, load
+from benchmarks.smart_coding.rows import IssueRow, Question, TestgenRow, language_of
 from benchmarks.task import Answer, Outcome
 from testing_crew.backends.base import Backend
 from testing_crew.config import Config
 from testing_crew.crew import runner_for
 from testing_crew.project.syntax import parse
 
-_FITS_ALL = (
-    "Return the value of the given object, or the default if it is not set, and raise an error when it is invalid."
-)
+_FITS_ALL = {
+    "en": "Return the value of the given object, or the default if it is not set, and raise an error when it is invalid.",
+    "zh": "根据给定的参数计算结果并返回，参数无效时抛出异常。",
+}
 
 if TYPE_CHECKING:
     from benchmarks.run import Settings
     from benchmarks.suite import Benchmark
-
-
-def loader(task: TaskName) -> Callable[[Path | None, Callable[[str], None]], list[Question]]:
-    """The questions of a task, as a benchmark loads them."""
-    return lambda path, say: load(task, path)
 
 
 @contextmanager
@@ -79,13 +73,8 @@ def scores(outcomes: Sequence[Outcome], most: int = 0) -> dict[str, Score]:
 
 def to_judge(questions: Sequence[Question], outcomes: Sequence[Outcome], model: str) -> str:
     """The answers for ``bench judge``, an item a line."""
-    rows = {question.id: question.row for question in questions}
-    items = []
-    for outcome in outcomes:
-        row = rows[outcome.id]
-        if isinstance(row, IssueRow) and outcome.answer:
-            known = {"question": row.question, "body": row.body, "references": row.answers}
-            items.append(Item(id=row.id, **known, answer=outcome.answer.text, model=model))  # type: ignore[arg-type]
+    rows = {question.id: question.row for question in questions if isinstance(question.row, IssueRow)}
+    items = (rows[o.id].to_judge(o.answer.text, model) for o in outcomes if o.answer)
     return "".join(item.model_dump_json() + "\n" for item in items)
 
 
@@ -124,8 +113,7 @@ def _sentence(questions: Sequence[Question]) -> Control:
     """One sentence that fits the code of any question."""
 
     def answer(prompt: str) -> str:
-        chinese = re.search(r"[\u3400-\u9fff]", prompt)
-        return "根据给定的参数计算结果并返回，参数无效时抛出异常。" if chinese else _FITS_ALL
+        return _FITS_ALL[language_of(prompt)]
 
     return Control("constant", answer)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.code_correctness.build import unpacked
 from benchmarks.smart_coding.rows import TestgenRow
 from benchmarks.smart_coding.scoring import passes, reached
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import first_line, parse
 from testing_crew.runner.run import Runner
 
 _ABOVE = 3  # tests that are shown
@@ -36,15 +36,15 @@ def next_tests(module: str, code: str, tests: str, chance: random.Random) -> Ite
     lines, begin = tests.split("\n"), chance.randrange(len(found) - 1)
     for number in range(len(found) - 1):
         at = 1 + (begin + number) % (len(found) - 1)
-        gone = {n for node in found[: max(0, at - _ABOVE)] for n in range(_first(node), (node.end_lineno or 0) + 1)}
-        prefix = "\n".join(line for n, line in enumerate(lines[: _first(found[at]) - 1], 1) if n not in gone)
+        gone = {n for node in found[: max(0, at - _ABOVE)] for n in range(first_line(node), (node.end_lineno or 0) + 1)}
+        prefix = "\n".join(line for n, line in enumerate(lines[: first_line(found[at]) - 1], 1) if n not in gone)
         yield TestgenRow(
             id=f"test-{module}",
             kind="test",
             module=module,
             code=code,
             prefix=_spaced(prefix),
-            reference="\n".join(lines[_first(found[at]) - 1 : found[at].end_lineno]) + "\n",
+            reference="\n".join(lines[first_line(found[at]) - 1 : found[at].end_lineno]) + "\n",
             source="own",
         )
 
@@ -68,10 +68,6 @@ def next_lines(module: str, code: str, tests: str, chance: random.Random) -> Ite
                 tests=tests,
                 source="own",
             )
-
-
-def _first(node: ast.FunctionDef) -> int:
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
 def _spaced(text: str) -> str:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.smart_coding.rows import KINDS, TaskName, TestgenRow, questions
+from benchmarks.smart_coding.rows import CHINESE, KINDS, TaskName, TestgenRow, language_of, questions
 from benchmarks.smart_coding.scoring import passes, reached
 from testing_crew.runner.run import Runner
 from trace_logger.collect.records import Annotated, Step
 from trace_logger.collect.repairs import VERIFIED, Lesson, in_order
 from trace_logger.journal import Journal
 
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _SHORTEST, _LONGEST = 4, 40  # lines of a snippet
 _FEWEST_WORDS = 3  # of a comment that says something
 _LONGEST_CHANGE = 10  # lines that are asked for
@@ -48,7 +47,7 @@ def comment_rows(steps: Iterable[Step]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "id": f"{path}:{name}",
-                "language": "zh" if _CHINESE.search(said + "".join(n.annotation for n in notes)) else "en",
+                "language": language_of(said + "".join(n.annotation for n in notes)),
                 "code_snippet": each.code,
                 "annotations": [{"line_number": n.line_number, "annotation": n.annotation} for n in notes],
                 "comment": said,
@@ -70,7 +69,7 @@ def _is(name: str, taken: str) -> bool:
 
 
 def _says(text: str) -> bool:
-    return len(text.split()) >= _FEWEST_WORDS or len(_CHINESE.findall(text)) >= 2 * _FEWEST_WORDS
+    return len(text.split()) >= _FEWEST_WORDS or len(CHINESE.findall(text)) >= 2 * _FEWEST_WORDS
 
 
 def issue_rows(steps: Iterable[Step]) -> list[dict[str, Any]]:
@@ -87,7 +86,7 @@ def issue_rows(steps: Iterable[Step]) -> list[dict[str, Any]]:
             continue
         row: dict[str, Any] = {
             "id": step.id,
-            "language": "zh" if _CHINESE.search(step.title + step.body) else "en",
+            "language": language_of(step.title + step.body),
             "question": step.title,
             "user_login": step.actor,
             "created_at": step.created_at,

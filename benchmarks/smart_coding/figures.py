@@ -5,14 +5,13 @@ knows which lines matter (explainability). Each is defined in docs/benchmarks.md
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
 
 from benchmarks.smart_coding import scoring
 from benchmarks.smart_coding.ask import Prediction
 from benchmarks.smart_coding.likeness import chrf, exact, f1, numbers_in
-from benchmarks.smart_coding.rows import CommentRow, IssueRow, Row, TaskName, TestgenRow
+from benchmarks.smart_coding.rows import CommentRow, IssueRow, Row, TaskName, TestgenRow, language_of
 from testing_crew.runner.run import Runner
 
 Figure = Callable[[Prediction, Runner], float | None]
@@ -150,8 +149,7 @@ def read(
 
 
 def _comment_row(question: str, reference: str) -> CommentRow:
-    chinese = bool(re.search(r"[\u3400-\u9fff]", reference))
-    language: Any = "zh" if chinese else "en"
+    language = language_of(reference)
     notes, share = scoring.notes_of(reference)
     if share < 1:
         return CommentRow(code_snippet=question, comment=reference, language=language)
@@ -162,12 +160,6 @@ def _comment_row(question: str, reference: str) -> CommentRow:
 def mean(task: TaskName, name: str, predictions: Sequence[Prediction], runner: Runner | None = None) -> float:
     """The mean of a figure over the answers that it is known of; NaN where it is of none."""
     figure = FIGURES[task][name]
-    if runner is None:
-        with Runner() as made:
-            return _mean(figure, predictions, made)
-    return _mean(figure, predictions, runner)
-
-
-def _mean(figure: Figure, predictions: Sequence[Prediction], runner: Runner) -> float:
-    values = [value for value in (figure(each, runner) for each in predictions) if value is not None]
+    with nullcontext(runner) if runner else Runner() as used:
+        values = [value for value in (figure(each, used) for each in predictions) if value is not None]
     return sum(values) / len(values) if values else math.nan

@@ -9,6 +9,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.judging.verdicts import whole
 from benchmarks.smart_coding.rows import CommentRow, IssueRow, Row, TaskName, numbered
 from testing_crew.backends.base import Backend, Sampling
 from testing_crew.errors import GenerationFailed
@@ -97,8 +98,3 @@ def read(said: str, judge: str) -> Judgement:
         right=verdicts == {"right"} if len(verdicts) == 1 else None,
         said=whole(said[:400]),
     )
-
-
-def whole(text: str) -> str:
-    """A text that has UTF-8: a model that was stopped within a character may leave half a surrogate pair."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -17,12 +17,14 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmarks.judging.verdicts import Item
 from benchmarks.sources.functions import records
 from testing_crew.errors import UserMistake
 
 TaskName = Literal["comment", "issue", "testgen"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
+Language = Literal["en", "zh"]
+CHINESE = re.compile(r"[\u3400-\u9fff]")  # a character
 _ANSWER = re.compile(r"answer_(\d+)")
 
 
@@ -39,7 +41,7 @@ class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = ""
-    language: Literal["en", "zh"] = "en"
+    language: Language = "en"
 
 
 class CommentRow(_Row):
@@ -84,6 +86,12 @@ class IssueRow(_Row):
     def reference(self) -> str:
         """The first answer."""
         return self.answers[0] if self.answers else ""
+
+    def to_judge(self, answer: str, model: str) -> Item:
+        """What people judge of a model's ``answer``."""
+        return Item(
+            id=self.id, question=self.question, body=self.body, references=self.answers, answer=answer, model=model
+        )
 
 
 class TestgenRow(_Row):
@@ -162,8 +170,6 @@ def load(task: TaskName, path: Path | None = None) -> list[Question]:
 def rows_of(task: TaskName, path: Path | None = None) -> list[Row]:
     """The rows alone; raises as `load`."""
     file = path or Path(__file__).with_name(f"{task}.jsonl")
-    if file.is_file() and file.read_bytes().strip() in (b"", b"[]"):
-        raise UserMistake(f"{file} holds no row")
     found: list[Row] = []
     for number, row in enumerate(records(file, ()), 1):
         try:
@@ -178,11 +184,16 @@ def rows_of(task: TaskName, path: Path | None = None) -> list[Row]:
             ) from None
         update: dict[str, Any] = {"id": made.id or str(number)}
         if "language" not in row:
-            update["language"] = "zh" if _CHINESE.search(_prose(made)) else "en"
+            update["language"] = language_of(_prose(made))
         found.append(made.model_copy(update=update))
     if twice := sorted(name for name, count in Counter(row.id for row in found).items() if count > 1):
         raise UserMistake(f"{file} has more than one row of the id {twice[0]!r}")
     return found
+
+
+def language_of(text: str) -> Language:
+    """The language that a text is in, as far as rows know them."""
+    return "zh" if CHINESE.search(text) else "en"
 
 
 def _prose(row: Row) -> str:

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 from benchmarks.smart_coding.likeness import LONGEST, chrf, exact, f1
 from benchmarks.smart_coding.proof import brings_something
-from benchmarks.smart_coding.rows import CommentRow, IssueRow, Note, TestgenRow
+from benchmarks.smart_coding.rows import CHINESE, CommentRow, IssueRow, Note, TestgenRow
 from testing_crew.errors import TestingCrewError
-from testing_crew.project.syntax import UNREADABLE, parse
+from testing_crew.project.syntax import UNREADABLE, first_line, parse
 from testing_crew.runner.plan import Plan, plan_text
 from testing_crew.runner.run import Runner
 from trace_logger.records import CodeUnderTest
 
 _LINE = re.compile(r"\s*(?:[-*]\s+)?(?:[Ll]ines?\s*|第\s*)?(\d{1,5})\s*(?:行\s*)?[:：|.)、-]\s*(?:#\s*)?(\S.*)")
 _FENCE = re.compile(r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SENTENCE = re.compile(r"[.!?](?=\s)|[。！？]")
 _FORGED = re.compile(r"\b(?:__eq__|__import__|ANY|\w*Mock|mock|sys\.modules|unittest|pytest)\b")
 _BARE = re.compile(r"[\s()\[\]{},:]*")
@@ -83,13 +83,13 @@ def _is_whole(row: CommentRow) -> bool:
 
 
 def _speaks(row: CommentRow, text: str) -> bool:
-    return bool(_CHINESE.search(text)) == (row.language == "zh")
+    return bool(CHINESE.search(text)) == (row.language == "zh")
 
 
 def _is_short_text(text: str) -> bool:
     lines = len(text.strip().split("\n"))
     sentences = len([each for each in _SENTENCE.split(text) if each.strip()])
-    return max(lines, sentences) <= 3 and (len(_WORD.findall(text)) >= 3 or len(_CHINESE.findall(text)) >= 6)
+    return max(lines, sentences) <= 3 and (len(_WORD.findall(text)) >= 3 or len(CHINESE.findall(text)) >= 6)
 
 
 def comment_accuracy(row: CommentRow, answer: str) -> float | None:
@@ -184,10 +184,8 @@ def next_test(row: TestgenRow, answer: str) -> str:
         return ""
     known = set(re.findall(r"^(?:async )?def (\w+)", row.prefix, re.MULTILINE))
     for node in tree.body:
-        is_test = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test")
-        if is_test and node.name not in known:  # type: ignore[attr-defined]
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])  # type: ignore[attr-defined]
-            return "\n".join(lines[first - 1 : node.end_lineno]) + "\n"
+        if isinstance(node, _FUNCTIONS) and node.name.startswith("test") and node.name not in known:
+            return "\n".join(lines[first_line(node) - 1 : node.end_lineno]) + "\n"
     return ""
 
 

@@ -97,7 +97,9 @@ def records(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
         listed = text.lstrip().startswith("[")
         rows = json.loads(text) if listed else [json.loads(line) for line in text.split("\n") if line.strip()]
-        if not rows or any(column not in row for row in rows for column in columns):
+        if not rows:
+            raise UserMistake(f"{path} holds no row")
+        if any(column not in row for row in rows for column in columns):
             raise UserMistake(f"{path} lacks a column: its records must have {', '.join(columns)}")
     except OSError as error:
         raise UserMistake(f"{path} cannot be read: {error.strerror or error}") from None

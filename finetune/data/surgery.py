@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from testing_crew.project import syntax
 from testing_crew.project.code import source_lines
+from testing_crew.project.syntax import first_line
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (*_Function, ast.ClassDef)
@@ -244,21 +245,16 @@ def _class(node: ast.ClassDef, lines: list[str], kept: set[str]) -> _Piece | Non
             body.append((_text(inner, lines), isinstance(inner, _Definition)))
     if not tests:
         return None
-    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-    parts = ["\n".join(lines[first - 1 : _first_line(node.body[0]) - 1]).rstrip()]
+    first = first_line(node)
+    parts = ["\n".join(lines[first - 1 : first_line(node.body[0]) - 1]).rstrip()]
     for number, (text, is_block) in enumerate(body):
         parts.append(("\n" if number and is_block else "") + text)
     return _Piece("\n".join(parts), "block")
 
 
-def _first_line(node: ast.stmt) -> int:
-    decorated = getattr(node, "decorator_list", [])
-    return int(min([node.lineno, *(d.lineno for d in decorated)]))
-
-
 def _text(node: ast.stmt, lines: list[str]) -> str:
     """The statement's lines, with the comments that stand right above it."""
-    first = _first_line(node)
+    first = first_line(node)
     if lines[first - 1][: node.col_offset].strip():
         return ast.unparse(node)  # another statement stands before it in its line
     while (

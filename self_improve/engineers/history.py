@@ -32,7 +32,7 @@ from trace_logger.collect.dataset import DataSet
 from trace_logger.collect.git import check_out, text_of, tree_of
 from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson, is_test
 from trace_logger.journal import Journal
-from trace_logger.records import Attempt, AttemptKind, CodeUnderTest, PytestRun
+from trace_logger.records import Attempt, CodeUnderTest, PytestRun
 from trace_logger.store import TraceStore
 
 if TYPE_CHECKING:
@@ -147,15 +147,11 @@ class History:
         """The failed and the mended tests alone, judged by the gate, and kept as a trace where it accepts them."""
         failed_test, fixed_test = only(older, repaired), only(tests, repaired)
         if not failed_test or not fixed_test:
-            return lesson if lesson.found else lesson.model_copy(update={"why": "the tests cannot be told apart"})
+            return _unless_found(lesson, "the tests cannot be told apart")
         code = self._code(self._tree(candidate.commit), candidate, fixed_test)
         before = self._runner.execute(plan_text(code, failed_test)).run
         if before.passed or before.verdict not in ("failed", "error"):
-            return (
-                lesson
-                if lesson.found
-                else lesson.model_copy(update={"why": f"it fails only in its place: {_short(before)}"})
-            )
+            return _unless_found(lesson, f"it fails only in its place: {_short(before)}")
         judged = Gate(self._runner, repeats=6, mutants=20, seconds=30).judge(plan_text(code, fixed_test), failed_test)
         update: dict[str, Any] = {
             "failed_test": failed_test,
@@ -178,14 +174,13 @@ class History:
         self._run_id = self._run_id or self._store.start_run(name, "collect git", ENGINEERS)
         trace = self._store.start_trace(self._run_id, name, candidate.target, [code], ENGINEERS)
         unit = code.unit or code.module
-        kinds: tuple[AttemptKind, AttemptKind] = ("generate", "repair")
         common: dict[str, Any] = {"unit": unit, "prompt": "", "model": ENGINEERS, "model_revision": candidate.commit}
         self._store.add_attempt(
             trace,
             Attempt(
                 **common,
                 iteration=1,
-                kind=kinds[0],
+                kind="generate",
                 completion=failed,
                 tests=failed,
                 run=before,
@@ -198,7 +193,7 @@ class History:
             Attempt(
                 **common,
                 iteration=2,
-                kind=kinds[1],
+                kind="repair",
                 completion=fixed,
                 tests=fixed,
                 run=judged.run,
@@ -304,6 +299,11 @@ def _installed(python: str) -> str:
         with contextlib.suppress(OSError):
             found.append(f"{place} {place.stat().st_mtime_ns}")
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:12]
+
+
+def _unless_found(lesson: Lesson, why: str) -> Lesson:
+    """The lesson, with why it holds no repair, where it holds nothing else."""
+    return lesson if lesson.found else lesson.model_copy(update={"why": why})
 
 
 def _short(run: PytestRun) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.data.surgery import cut, tests_in
-from testing_crew.project.syntax import UNREADABLE, parse
+from testing_crew.project.syntax import UNREADABLE, first_line, parse
 from trace_logger.collect.dataset import DataSet, read_steps
 from trace_logger.collect.records import Feedback
 from trace_logger.collect.repairs import VERIFIED, Candidate, Lesson
@@ -135,22 +135,17 @@ def changed(older: str, tests: str) -> frozenset[str]:
 def added_test(older: str, tests: str, passed: frozenset[str]) -> tuple[str, str]:
     """The last test that came new and passes, and the file before it: its imports, its helpers and the tests above it."""
     try:
-        tree = parse(tests)
         known = {name for name, *_ in tests_in(parse(older))}
+        alone = [name for name, _, owner in tests_in(parse(tests)) if owner is None]
     except UNREADABLE:
         return "", ""
-    alone = [(name, node) for name, node, owner in tests_in(tree) if owner is None]
-    new = [number for number, (name, _) in enumerate(alone) if name in passed and name not in known]
+    new = [number for number, name in enumerate(alone) if name in passed and name not in known]
     if not new:
         return "", ""
-    name, node = alone[new[-1]]
-    above = [each for each, _ in alone[: new[-1]]][-_TESTS_ABOVE:]
+    name = alone[new[-1]]
+    above = alone[: new[-1]][-_TESTS_ABOVE:]
     text = cut(tests, lambda each: each == name or each in above)
-    at = text.rfind(f"def {name}(")
-    line: int = getattr(node, "lineno", 1)
-    decorated = min([line, *(each.lineno for each in getattr(node, "decorator_list", []))])
-    start = text.rfind("\n", 0, at)
-    for _ in range(line - decorated):
-        start = text.rfind("\n", 0, start)
-    prefix, test = text[: start + 1], text[start + 1 :]
-    return (prefix, test) if prefix.strip() and test.count("\ndef ") == 0 else ("", "")
+    start = max(first_line(node) for node in parse(text).body if getattr(node, "name", None) == name) - 1
+    lines = text.split("\n")
+    prefix, test = "\n".join(lines[:start]), "\n".join(lines[start:])
+    return (f"{prefix}\n", test) if prefix.strip() and "\ndef " not in test else ("", "")

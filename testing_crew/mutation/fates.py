@@ -11,7 +11,7 @@ from typing import Literal
 
 from testing_crew.mutation.operators import Mutant, mutants, sample
 from testing_crew.mutation.text import OTHER
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import first_line, parse
 from testing_crew.runner.plan import Plan, Variation
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import Mutants, PytestRun
@@ -155,7 +155,7 @@ def _ends(source: str) -> dict[int, int]:
     ends: dict[int, int] = {}
     for node in ast.walk(parse(source)):
         if isinstance(node, ast.stmt):
-            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            first = first_line(node)
             body = getattr(node, "body", None)
             ends[first] = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
     return ends

@@ -13,7 +13,7 @@ from pathlib import Path
 from testing_crew.errors import UserMistake
 from testing_crew.project.imports import import_root
 from testing_crew.project.python import newer_python
-from testing_crew.project.syntax import UNREADABLE, parse
+from testing_crew.project.syntax import UNREADABLE, first_line, parse
 from trace_logger.records import CodeUnderTest
 
 MODULE_LINE = "# module: "
@@ -123,7 +123,7 @@ def find_units(tree: ast.Module) -> list[Unit]:
     found: dict[str, Unit] = {}
     for node in _statements(tree.body):
         if isinstance(node, _Definition):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            first = first_line(node)
             found[node.name] = Unit(node.name, first, node.end_lineno or first, isinstance(node, ast.ClassDef))
     every = sorted(found.values(), key=lambda u: u.first_line)
     return [u for u in every if not u.name.startswith("_")] or every
@@ -146,9 +146,7 @@ def _used_names(node: ast.AST) -> set[str]:
 
 def _text(lines: list[str], node: ast.stmt) -> str:
     """The statement's own lines, moved to the margin where it stood under a top-level ``if`` or ``try``."""
-    first = node.lineno
-    if isinstance(node, _Definition):
-        first = min([first, *(d.lineno for d in node.decorator_list)])
+    first = first_line(node)
     own = lines[first - 1 : node.end_lineno]
     indent = own[0][: len(own[0]) - len(own[0].lstrip())]
     if node.col_offset == 0:

@@ -37,6 +37,12 @@ def parse_expression(source: str) -> ast.expr:
     return tree.body
 
 
+def first_line(node: ast.stmt) -> int:
+    """The line at which a statement begins, its decorators counted in."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
 def _parse(source: str | bytes, mode: Literal["exec", "eval"]) -> ast.AST:
     """Before 3.11.8 and 3.12.2 CPython counts the depth of a tree for all threads together (its issue 106905).
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from testing_crew.project.code import source_lines
-from testing_crew.project.syntax import parse
+from testing_crew.project.syntax import first_line, parse
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Named = (*_Function, ast.ClassDef)
@@ -153,9 +153,7 @@ def _segment(text: str, tree: ast.Module, node: ast.stmt, floor: int) -> str:
     ):
         return ast.unparse(node)  # it shares a line with another
     lines = source_lines(text)
-    first = node.lineno
-    if isinstance(node, _Named):
-        first = min([first, *(d.lineno for d in node.decorator_list)])
+    first = first_line(node)
     while first - 2 >= floor and lines[first - 2].startswith("#"):
         first -= 1
     return "\n".join(lines[first - 1 : node.end_lineno])
@@ -204,7 +202,7 @@ def split_tests(tests: str, units: list[str]) -> list[str]:
     parts: list[list[str]] = [[] for _ in units]
     found = [False for _ in units]
     for node in tree.body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        first = first_line(node)
         text = "\n".join(lines[first - 1 : node.end_lineno])
         name = getattr(node, "name", "")
         if name.lower().startswith("test"):

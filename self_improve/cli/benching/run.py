@@ -139,7 +139,7 @@ def _leave(benchmark: Benchmark, drawn: list[Any], run: Run, file: Path, console
     console.print(f"for {left.what}: {place}")
     if run.infrastructure_errors:
         console.print(
-            f"{run.infrastructure_errors} of {len(run.outcomes)} could not be asked, and have an empty answer in it"
+            f"{run.infrastructure_errors} of {len(run.outcomes)} could not be asked: it has no answer to them"
         )
 
 

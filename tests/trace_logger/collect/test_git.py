@@ -23,21 +23,6 @@ def only(step: Step) -> Version:
     return version
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path / "repo")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def many(made: Made) -> list[str]:
-    return [made.commit({f"f{n}.py": f"x = {n}\n"}, f"Number {n}") for n in range(8)]
-
-
 def test_a_commit(made: Made, out: Path) -> None:
     made.commit({"LICENSE": "Permission is hereby granted, free of charge, to any person obtaining a copy"})
     message = (

@@ -12,21 +12,6 @@ from repositories import Made, collect, git, needs_git, state_of, steps
 from trace_logger.collect.git import GitError, check_out, open_repository
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path / "repo")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def many(made: Made) -> list[str]:
-    return [made.commit({f"f{n}.py": f"x = {n}\n"}, f"Number {n}") for n in range(8)]
-
-
 def test_from_a_folder_within_and_from_a_bare_one(many: list[str], made: Made, tmp_path: Path) -> None:
     (made.folder / "deep" / "er").mkdir(parents=True)
     collect(made.folder / "deep" / "er", tmp_path / "one")

@@ -14,15 +14,9 @@ ALICE, BOBS, CAROL = (PEOPLE.of(each) for each in ("alice@example.org", "bob@exa
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    made = Made(tmp_path / "repo")
+def made(made: Made) -> Made:
     made.git.remotes.create("origin", "https://github.com/octo/repo.git")
     return made
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def test_people_of_later_commits_are_known_in_earlier_ones(made: Made, out: Path) -> None:
