@@ -14,7 +14,7 @@ import ast
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from testing_crew.gate.examples import contradictions
@@ -41,7 +41,7 @@ Progress = Callable[[str, int, int], None]  # what is being done, how much of it
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate found. ``mutants`` and ``stability`` are None where a file did not come that far."""
+    """What the gate found. ``mutants``, ``fates`` and ``stability`` are None where a file did not come that far."""
 
     run: PytestRun
     accepted: bool
@@ -49,10 +49,11 @@ class Judgement:
     mutants: Mutants | None = None
     stability: Stability | None = None
     suspects: tuple[str, ...] = ()
+    fates: Fates | None = field(default=None, repr=False)
 
     def fields(self) -> dict[str, Any]:
         """The fields of an ``Attempt`` that hold it, by the same names."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "fates"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Gate:
             reasons = (*doubts, *reasons)
         elif (doubts or forgives(plan.tests)) and (looked or not self._proved(plan, killed)):
             reasons = tuple(doubts or DOUBTS)
-        return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious)
+        return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious, fates)
 
     def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:
         """A reason, and whether the project's code looks at the target in place of calling it.

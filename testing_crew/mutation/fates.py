@@ -56,17 +56,21 @@ def try_mutants(
     seed: int = 0,
     until: float | None = None,
     every: bool = False,
+    lines: frozenset[int] | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> Fates:
     """Run the tests of ``plan`` against mutants of its unit; ``baseline`` is its measured run, which passed.
 
     At most ``limit`` mutants; after the first few, none that would start after ``until`` (of ``time.monotonic``). ``every``
-    takes all of cosmic-ray's mutants. ``tell`` hears how many are done, of how many. A mutant is run up to the first failure,
-    against the cases that execute its line first, and against all of them where those notice nothing.
+    takes all of cosmic-ray's mutants; ``lines``, where given, only those of statements with one of these lines. ``tell`` hears
+    how many are done, of how many. A mutant is run up to the first failure, against the cases that execute its line first, and
+    against all of them where those notice nothing.
     """
-    found = mutants(plan.code.source, plan.range, every=every)
-    chosen = sample(found, len(found) if limit is None else limit, seed)
     ends = _ends(plan.code.source)
+    found = mutants(plan.code.source, plan.range, every=every)
+    if lines is not None:
+        found = [each for each in found if not lines.isdisjoint(range(each.line, ends.get(each.line, each.line) + 1))]
+    chosen = sample(found, len(found) if limit is None else limit, seed)
     seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
     done = 0
 

@@ -136,7 +136,7 @@ class Variation:
     ``measure``: note coverage and claims. ``source``: the target's text, in memory, in place of its file's. ``form``: how that
     is taken: as it is, by other bytecode, or with a note of what leaves it (`inside.mutant`). ``only``: the names of the cases
     to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases. ``wall_seconds``: less
-    time than the limits give.
+    time than the limits give. ``survey``: a folder, of whose files is noted how many lines the cases run (`Execution.touched`).
     """
 
     measure: bool = True
@@ -147,6 +147,7 @@ class Variation:
     shuffle: int | None = None
     hash_seed: int = 0
     wall_seconds: float | None = None
+    survey: str | None = None
 
     def settings(self, plan: Plan, placed: Placed, report: str) -> dict[str, Any]:
         """What the plugin in the child is told."""
@@ -162,6 +163,7 @@ class Variation:
             "only": None if self.only is None else sorted(self.only),
             "stop_first": self.stop_first,
             "shuffle": self.shuffle,
+            "survey": None if self.survey is None else os.path.realpath(self.survey),
         }
 
 

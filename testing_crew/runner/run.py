@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -34,12 +34,14 @@ class Execution:
     """One run, with what only the gate asks of it.
 
     ``reached`` maps a line of the target to the cases that ran it, the empty name standing for an import. ``mutant`` says
-    what became of the text that stood in for the target's.
+    what became of the text that stood in for the target's. ``touched``, of a survey: each file (its real path) of the surveyed
+    folder that was imported, and how many of its lines the cases ran.
     """
 
     run: PytestRun
     reached: Mapping[int, frozenset[str]]
     mutant: MutantReport | None
+    touched: Mapping[str, int] = field(default_factory=dict)
 
 
 class Runner:
@@ -196,7 +198,7 @@ class Runner:
                 "target_origin": origin,
             }
         )
-        return Execution(run, report.reached, report.mutant)
+        return Execution(run, report.reached, report.mutant, report.touched)
 
     def close(self) -> None:
         """End the processes that warm runs come from."""

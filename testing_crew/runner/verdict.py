@@ -46,6 +46,7 @@ class Report(BaseModel):
     origin: str | None
     coverage: Coverage | None
     reached: dict[int, frozenset[str]]
+    touched: dict[str, int]
     stopped: bool
     mutant: MutantReport | None
     exit: int

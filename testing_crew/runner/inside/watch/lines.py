@@ -38,6 +38,9 @@ class Watch(Protocol):
     def labels(self, path: str) -> dict[int, set[str]]:
         """Line of ``path`` → the labels under which it ran."""
 
+    def touched(self) -> dict[str, int]:
+        """Each watched file → how many of its lines ran under a label."""
+
     def measure(self, body: Body) -> dict[str, Any]:
         """The fields of the ``Coverage`` record for the target."""
 
@@ -115,6 +118,9 @@ class Unwatched:
     def labels(self, path: str) -> dict[int, set[str]]:
         return {}
 
+    def touched(self) -> dict[str, int]:
+        return {}
+
     def measure(self, body: Body) -> dict[str, Any]:
         return {}
 
@@ -122,13 +128,14 @@ class Unwatched:
 class Measured:
     """coverage.py, for lines and branches."""
 
-    def __init__(self, paths: list[str], folder: str) -> None:
+    def __init__(self, paths: list[str], folder: str, survey: str | None) -> None:
         import coverage
 
         self._folder = folder
 
         # ``include`` takes patterns, and a path may hold their special characters.
-        patterns = [re.sub(r"[*?\[\]{}!]", "?", path) for path in paths]
+        patterns = [re.sub(r"[*?\[\]{}!]", "?", path) for path in [*paths, *([survey] if survey else [])]]
+        patterns += [os.path.join(patterns.pop(), "*")] if survey else []
         self._coverage = coverage.Coverage(data_file=None, branch=True, include=patterns, config_file=False)
         self._coverage.set_option(
             "run:disable_warnings",
@@ -147,6 +154,9 @@ class Measured:
 
     def labels(self, path: str) -> dict[int, set[str]]:
         return {line: set(names) for line, names in self._coverage.get_data().contexts_by_lineno(path).items()}
+
+    def touched(self) -> dict[str, int]:
+        return {path: _labelled(self.labels(path)) for path in self._coverage.get_data().measured_files()}
 
     def measure(self, body: Body) -> dict[str, Any]:
         answer = os.path.join(self._folder, "coverage.json")
@@ -173,12 +183,13 @@ class Measured:
 class Traced:
     """A line tracer of our own, for an interpreter without coverage.py: lines only."""
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, paths: list[str], survey: str | None) -> None:
         self._paths = set(paths)
+        self._survey = survey and os.path.join(survey, "")
         self._known: dict[str, str | None] = {}
         self._label = ""
-        self._ran: dict[str, dict[int, set[str]]] = {path: defaultdict(set) for path in paths}
-        self._in_functions: dict[str, set[int]] = {path: set() for path in paths}
+        self._ran: defaultdict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._in_functions: defaultdict[str, set[int]] = defaultdict(set)
         threading.settrace(self._enter)
         sys.settrace(self._enter)
 
@@ -186,7 +197,8 @@ class Traced:
         name = code.co_filename
         if name not in self._known:
             real = os.path.realpath(name)
-            self._known[name] = real if real in self._paths else None
+            wanted = real in self._paths or bool(self._survey and real.startswith(self._survey))
+            self._known[name] = real if wanted else None
         return self._known[name]
 
     def _enter(self, frame: FrameType, event: str, _: object) -> Any:
@@ -210,15 +222,25 @@ class Traced:
     def labels(self, path: str) -> dict[int, set[str]]:
         return self._ran.get(path, {})
 
+    def touched(self) -> dict[str, int]:
+        return {path: _labelled(ran) for path, ran in self._ran.items()}
+
     def measure(self, body: Body) -> dict[str, Any]:
         seen = self._in_functions[body.path]
         ran = [start for start, end in body.statements.items() if any(n in seen for n in range(start, end + 1))]
         return figures(body.statements, ran)
 
 
-def watch(paths: list[str], folder: str) -> Watch:
-    """Begin to watch ``paths`` (real paths of files); ``folder`` takes what coverage.py writes in passing."""
+def _labelled(ran: dict[int, set[str]]) -> int:
+    return sum(bool(names - {""}) for names in ran.values())
+
+
+def watch(paths: list[str], folder: str, survey: str | None = None) -> Watch:
+    """Begin to watch ``paths`` (real paths of files) and what lies in the folder ``survey``.
+
+    ``folder`` takes what coverage.py writes in passing.
+    """
     try:
-        return Measured(paths, folder)
+        return Measured(paths, folder, survey)
     except ImportError:
-        return Traced(paths)
+        return Traced(paths, survey)

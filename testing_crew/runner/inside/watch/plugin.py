@@ -54,6 +54,7 @@ class Probe:
         self.range: tuple[int | None, int | None] = tuple(settings["range"] or (None, None))
         self.shuffle: int | None = settings["shuffle"]
         self.stop_first: bool = settings["stop_first"]
+        self.survey: bool = settings["survey"] is not None
         self._explainer = Explainer(self.target, self.test)
         if settings["only"] is not None:
             self.only = frozenset(settings["only"])
@@ -61,7 +62,7 @@ class Probe:
             own = (os.path.dirname(self.test), os.getcwd())
             self.mutant = mutant.install(self.target, settings["source"], settings["form"], own)
         if settings["measure"]:
-            self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path))
+            self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path), settings["survey"])
 
     # -- collection ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +203,7 @@ class Probe:
             "origin": self._origin(),
             "coverage": self._coverage(),
             "reached": self._reached(),
+            "touched": self._watch.touched() if self.survey else {},
             "stopped": bool(self._session and self._session.shouldfail),
             "mutant": self.mutant.report() if self.mutant else None,
             "exit": int(exitstatus),

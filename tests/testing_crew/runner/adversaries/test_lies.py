@@ -23,7 +23,7 @@ def forged(path, **more):
     line = next(n for n, text in enumerate(open(__file__), 1) if text.startswith("    assert add("))
     case = {"node": "test_a", "function": "test_a", "outcome": "passed", "line": line}
     report = {"cases": [case], "collected": 1, "asserted": [line], "origin": mathx.__file__, "exit": 0, "internal": None,
-              "coverage": {"line": 1.0}, "errnos": [], "reached": {"6": ["test_a"]}, "stopped": False, "mutant": None}
+              "coverage": {"line": 1.0}, "errnos": [], "reached": {"6": ["test_a"]}, "touched": {}, "stopped": False, "mutant": None}
     names = REPORT_FIELDS
     with open(path, "w") as file:
         json.dump({name: value for name, value in report.items() if name in names}, file)

@@ -1,0 +1,1 @@
+"""A `SuiteReport` as text for where people look: each module has ``render(report) -> str``."""
