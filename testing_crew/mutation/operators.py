@@ -51,6 +51,14 @@ class Mutant:
         return self._module.applied(self.edit)
 
     @property
+    def place(self) -> tuple[int, int, int, str]:
+        """The first line of the changed text, the column in it (from 0), the last line, and the text; lines end with LF."""
+        start, end = self.edit.start, self.edit.end
+        first = self._module.line_of(start)
+        last = self._module.line_of(max(end - 1, start))
+        return first, start - self._module.line_start(first), last, self._module.source[start:end]
+
+    @property
     def text(self) -> str:
         """The change in a line, for people."""
         return _shown(self._module, self.edit, self.line)
