@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from testing_crew.mutation.operators import Mutant, mutants, sample
-from testing_crew.mutation.text import OTHER
-from testing_crew.project.syntax import first_line, parse
-from testing_crew.runner.plan import Plan, Variation
+from testing_crew.mutation.trial import Fate, Trial
+from testing_crew.runner.plan import Plan
 from testing_crew.runner.run import Execution, Runner
-from trace_logger.records import Mutants, PytestRun
+from trace_logger.records import Mutants
 
-Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
+__all__ = ["Fate", "Fates", "kills_another", "try_mutants"]
+
 LEAST_MUTANTS = 5
 MOST_OTHERS = 60
-_LEAST_SECONDS = 2.0
-_SLOWER = 10  # a mutant may take this many times as long as the target itself
 
 
 @dataclass(frozen=True)
@@ -66,31 +62,35 @@ def try_mutants(
     how many are done, of how many. A mutant is run up to the first failure, against the cases that execute its line first, and
     against all of them where those notice nothing.
     """
-    ends = _ends(plan.code.source)
+    trial = Trial(runner, plan, baseline)
     found = mutants(plan.code.source, plan.range, every=every)
     if lines is not None:
-        found = [each for each in found if not lines.isdisjoint(range(each.line, ends.get(each.line, each.line) + 1))]
+        found = [each for each in found if not lines.isdisjoint(trial.lines(each))]
     chosen = sample(found, len(found) if limit is None else limit, seed)
-    seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
     done = 0
 
-    def fate(number: int, mutant: Mutant) -> tuple[Mutant, Fate | None]:
+    def told(more: int = 1) -> None:
         nonlocal done
-        if until is not None and number >= LEAST_MUTANTS and time.monotonic() > until:
-            return mutant, None
-        if number == LEAST_MUTANTS:  # by now it is known how long a run takes
-            runner.prepare(plan, runs=len(chosen) - number)
-        named = _fate(
-            runner, plan, baseline, mutant, range(mutant.line, ends.get(mutant.line, mutant.line) + 1), seconds
-        )
-        done += 1
+        done += more
         if tell is not None:
             tell(done, len(chosen))
-        return mutant, named
+
+    def alone(number: int, mutant: Mutant) -> Fate | None:
+        if until is not None and number >= LEAST_MUTANTS and time.monotonic() > until:
+            return None
+        if number == LEAST_MUTANTS:  # by now it is known how long a run takes
+            runner.prepare(plan, runs=len(left) - number)
+        fate = trial.alone(mutant)
+        told()
+        return fate
 
     with runner.side_by_side() as pool:
-        outcomes = list(pool.map(fate, range(len(chosen)), chosen))
-    return Fates(found, tuple((mutant, known) for mutant, known in outcomes if known is not None))
+        known = trial.together(chosen, pool, until, told)
+        left = [mutant for mutant in chosen if mutant not in known]
+        for mutant, fate in zip(left, list(pool.map(alone, range(len(left)), left)), strict=True):
+            if fate is not None:
+                known[mutant] = fate
+    return Fates(found, tuple((mutant, known[mutant]) for mutant in chosen if mutant in known))
 
 
 def kills_another(
@@ -100,66 +100,16 @@ def kills_another(
 
     A sample of a large module may well miss all of what a small test file is about.
     """
-    ends = _ends(plan.code.source)
+    trial = Trial(runner, plan, baseline)
     known = {mutant for mutant, _ in tried.of}
-    seconds = max(_LEAST_SECONDS, _SLOWER * baseline.run.duration)
-    others = [
-        (mutant, lines)
-        for mutant in tried.found
-        if mutant not in known
-        and _reaching(baseline.reached, lines := range(mutant.line, ends.get(mutant.line, mutant.line) + 1))
-    ]
-    for mutant, lines in random.Random(0).sample(others, min(len(others), MOST_OTHERS)):
+    others = [mutant for mutant in tried.found if mutant not in known and trial.cases(mutant) != frozenset()]
+    picked = random.Random(0).sample(others, min(len(others), MOST_OTHERS))
+    with runner.side_by_side() as pool:
+        forked = trial.together(picked, pool, until, lambda more: None)
+    likely = [mutant for mutant in picked if forked.get(mutant, "killed") == "killed"]
+    for mutant in sorted(likely, key=lambda each: each not in forked):
         if until is not None and time.monotonic() > until:
             return None
-        if _fate(runner, plan, baseline, mutant, lines, seconds) == "killed":
+        if trial.alone(mutant) == "killed":
             return mutant
     return None
-
-
-def _fate(
-    runner: Runner, plan: Plan, baseline: Execution, mutant: Mutant, lines: Sequence[int], seconds: float
-) -> Fate:
-    only = _reaching(baseline.reached, lines)
-    if only is not None and not only:
-        return "unreached"
-    least = Variation(
-        measure=False,
-        source=mutant.source,
-        only=only,
-        stop_first=True,
-        wall_seconds=min(seconds, runner.limits.wall_seconds),
-    )
-    tried = runner.execute(plan, least)
-    if only is not None and read_fate(tried.run) == "survived":
-        # A cache, a fixture of the module or its state may carry what one case ran to a later one.
-        tried = runner.execute(plan, replace(least, only=None))
-    return read_fate(tried.run, changed=tried.mutant is None or tried.mutant.changed > 0 or OTHER not in mutant.source)
-
-
-def read_fate(run: PytestRun, *, changed: bool = True) -> Fate:
-    """What a run against a mutant says of it; ``changed`` is whether the mutant could make any difference."""
-    if run.verdict in ("passed", "skipped", "no_tests"):
-        return "survived" if changed else "equivalent"
-    if run.verdict == "timeout":
-        return "timed_out"
-    return "killed" if any(case.claim for case in run.cases) else "raised"
-
-
-def _reaching(reached: Mapping[int, frozenset[str]], lines: Sequence[int]) -> frozenset[str] | None:
-    """The cases that run one of ``lines``; None for all of them, where an import runs it or nothing was measured."""
-    if not reached:
-        return None
-    names = frozenset[str]().union(*(reached.get(line, ()) for line in lines))
-    return None if "" in names else names
-
-
-def _ends(source: str) -> dict[int, int]:
-    """First line of each statement → the last line of its own text, what stands under it left out."""
-    ends: dict[int, int] = {}
-    for node in ast.walk(parse(source)):
-        if isinstance(node, ast.stmt):
-            first = first_line(node)
-            body = getattr(node, "body", None)
-            ends[first] = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-    return ends

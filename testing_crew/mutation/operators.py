@@ -51,6 +51,11 @@ class Mutant:
         return self._module.applied(self.edit)
 
     @property
+    def original(self) -> str:
+        """The text that ``edit`` is a change of: the module's, all lines ended with LF."""
+        return self._module.source
+
+    @property
     def place(self) -> tuple[int, int, int, str]:
         """The first line of the changed text, the column in it (from 0), the last line, and the text; lines end with LF."""
         start, end = self.edit.start, self.edit.end

@@ -130,6 +130,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Change:
+    """The characters of a text from ``start`` to before ``end`` become ``new``, with as many line breaks.
+
+    ``cases`` are the names of those that are run (None: all), which may take ``seconds``; where they pass, all are run.
+    """
+
+    start: int
+    end: int
+    new: str
+    cases: frozenset[str] | None
+    seconds: float
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """All of it, in order, for JSON."""
+        cases = None if self.cases is None else sorted(self.cases)
+        return self.start, self.end, self.new, cases, self.seconds
+
+
+@dataclass(frozen=True)
 class Variation:
     """How one run of a plan differs from the plainest one.
 
@@ -137,6 +157,7 @@ class Variation:
     is taken: as it is, by other bytecode, or with a note of what leaves it (`inside.mutant`). ``only``: the names of the cases
     to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases. ``wall_seconds``: less
     time than the limits give. ``survey``: a folder, of whose files is noted how many lines the cases run (`Execution.touched`).
+    ``changes`` of ``source``, to be tried each in a fork of this run (`Runner.execute_changes`).
     """
 
     measure: bool = True
@@ -148,6 +169,7 @@ class Variation:
     hash_seed: int = 0
     wall_seconds: float | None = None
     survey: str | None = None
+    changes: tuple[Change, ...] = ()
 
     def settings(self, plan: Plan, placed: Placed, report: str) -> dict[str, Any]:
         """What the plugin in the child is told."""
@@ -164,6 +186,7 @@ class Variation:
             "stop_first": self.stop_first,
             "shuffle": self.shuffle,
             "survey": None if self.survey is None else os.path.realpath(self.survey),
+            "changes": [each.fields for each in self.changes],
         }
 
 

@@ -20,9 +20,9 @@ from testing_crew.errors import SandboxError
 from testing_crew.runner import sandbox as box
 from testing_crew.runner.cold import run_cold
 from testing_crew.runner.failures import last_words
-from testing_crew.runner.plan import PLAINEST, Limits, Plan, Variation, plan_file, plan_text
+from testing_crew.runner.plan import PLAINEST, Change, Limits, Plan, Variation, plan_file, plan_text
 from testing_crew.runner.pool import Pool
-from testing_crew.runner.verdict import Ending, MutantReport, decide, read_report
+from testing_crew.runner.verdict import Ending, MutantReport, decide, read_answers, read_report
 from testing_crew.runner.warm import Refused, Zygote, mould, refusal
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
@@ -118,6 +118,50 @@ class Runner:
         self._unless_stopped()
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
+
+    def execute_changes(self, plan: Plan, source: str, changes: Sequence[Change]) -> list[Execution | None]:
+        """Try ``changes`` of ``source``, the target's text, each in a fork of one run that has collected the tests.
+
+        As `execute` with the changed ``source`` and ``stop_first``. None where a change has to be tried in a run of its own,
+        which is so for all of them where forks would not be sound. Raises `SandboxError` when nothing could be run.
+        """
+        self._unless_stopped()
+        none: list[Execution | None] = [None] * len(changes)
+        if not self.warm or refusal(plan):
+            return none
+        seconds = self.limits.wall_seconds + 2 * sum(each.seconds for each in changes)
+        whole = Variation(measure=False, source=source, stop_first=True, wall_seconds=seconds, changes=tuple(changes))
+        try:
+            with self._pool.lend(mould(plan, 0), lambda: self._zygote(plan, 0)) as zygote:
+                self._unless_stopped()
+                if zygote.objection(plan):
+                    return none
+                ending, work = zygote.run(plan, whole, self.limits)
+        except Refused:
+            return none
+        found = read_answers(ending.report)
+        if found is None or ending.exit_code != 0 or found.refusal or not found.answers:
+            return none
+        runs: list[Execution | None] = []
+        for answer, change in zip(found.answers, (None, *changes), strict=False):
+            seconds = change.seconds if change else self.limits.wall_seconds
+            part = Ending(
+                exit_code=answer.exit,
+                output="",
+                cut_bytes=0,
+                over=answer.over,
+                seconds=answer.seconds,
+                started=True,
+                report=answer.report,
+                cpu_seconds=answer.cpu_seconds,
+                peak_bytes=answer.peak_bytes,
+            )
+            variation = Variation(measure=False, wall_seconds=seconds)
+            made = None if answer.anew else self._execution(plan, variation, part, work, zygote.kind, "", warm=True)
+            runs.append(made)
+        if runs[0] is None or not runs[0].run.passed:
+            return none
+        return [*runs[1:], *none[len(runs) - 1 :]]
 
     def prepare(self, plan: Plan, hash_seed: int = 0, runs: int = 1) -> None:
         """Start in the background what so many warm ``runs`` of ``plan`` need."""

@@ -54,6 +54,29 @@ class Report(BaseModel):
     errnos: tuple[int, ...]
 
 
+class Answer(BaseModel):
+    """How a fork of a run ended: as `Ending` says, and whether its change could only be made by importing it (``anew``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exit: int
+    over: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    report: str | None
+    anew: bool
+
+
+class Answers(BaseModel):
+    """What a run left that was forked for many changes: the first answer is of no change; ``refusal`` is why it was not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    refusal: str
+    answers: tuple[Answer, ...]
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a child ended, and what it left behind.
@@ -78,6 +101,14 @@ def read_report(text: str | None) -> Report | None:
     """The plugin's report, or None where ``text`` is not one."""
     try:
         return None if text is None else Report.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def read_answers(text: str | None) -> Answers | None:
+    """What a run that was forked left, or None where ``text`` is not that."""
+    try:
+        return None if text is None else Answers.model_validate_json(text)
     except ValidationError:
         return None
 

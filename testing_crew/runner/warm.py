@@ -113,6 +113,7 @@ class Zygote:
         view = box.View(str(self._folder), plan.needed, str(placed.cwd), nested=nested, follow_parent=False)
         level = "nested" if nested else "limits" if self.kind == "limits" else "shared"
         covered = {"shm": "/dev/shm", **({"slash-tmp": "/tmp"} if view.private_tmp else {})}
+        self._covered = list(covered.values()) if level == "shared" else []
         shared = [str(self._place), *([str(self._folder), *covered.values()] if level == "shared" else [])]
         self._control, theirs = socket.socketpair()
         settings = {
@@ -238,7 +239,10 @@ class Zygote:
             "behind": list(placed.behind),
             "options": [] if learn else list(placed.late),
             "cwd": str(placed.cwd),
-            "settings": variation.settings(plan, placed, str(report)),
+            "settings": {
+                **variation.settings(plan, placed, str(report)),
+                "folders": [*(str(self._place / name) for name in FOLDERS), *self._covered],
+            },
             "limits": {
                 **asdict(limits),
                 "process_limit": process_limit(limits.processes, self.kind),

@@ -34,12 +34,13 @@ class _Compared:
 
 
 class Explainer:
-    """Explains the failures of ``test``, a file about ``target`` (real paths)."""
+    """Explains the failures of ``test``, a file about ``target`` (real paths); only whether they are claims, where ``brief``."""
 
     def __init__(self, target: str, test: str) -> None:
         self.target = target
         self.test = test
         self.errnos: set[int] = set()
+        self.brief = False
         self._compared: list[_Compared] = []
         self._trees: dict[str, ast.Module | None] = {}
         self._real: dict[str, str] = {}
@@ -106,6 +107,8 @@ class Explainer:
     def explain(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> dict[str, Any]:
         """The fields of a ``CaseResult`` that tell about ``error``."""
         known: dict[str, Any] = {"line": self.line_of(error), "exception": type(error).__name__}
+        if self.brief:
+            return {**known, "message": "", "claim": self.is_claim(error)}
         known["message"] = one_line(error)
         if isinstance(error, OSError) and error.errno is not None:
             self.errnos.add(error.errno)

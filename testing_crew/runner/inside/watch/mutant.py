@@ -78,7 +78,7 @@ def install(target: str, source: str, form: str = "plain", own: Sequence[str] = 
 # -- other forms of a text --------------------------------------------------------------------------------------------
 
 
-def _restated(source: str) -> Any:
+def restated(source: str) -> Any:
     """A comparison that decides nothing at the start of every function."""
     tree = ast.parse(source)
     for function, start in _functions(tree):
@@ -105,7 +105,7 @@ class _Lambdas(ast.NodeTransformer):
         return ast.copy_location(ast.Call(name, [node], []), node)
 
 
-_FORMS: dict[str, Callable[[str], Any]] = {"plain": str, "restated": _restated, "guarded": _guarded}
+_FORMS: dict[str, Callable[[str], Any]] = {"plain": str, "restated": restated, "guarded": _guarded}
 
 
 def _functions(tree: ast.AST) -> list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int]]:

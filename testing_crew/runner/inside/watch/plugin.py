@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Generator
 from types import ModuleType
@@ -21,7 +22,7 @@ from typing import Any
 import pytest
 
 from ..launch import VARIABLE
-from . import asserts, lines, mutant
+from . import asserts, forks, lines, mutant
 from .explain import Explainer
 from .shuffle import shuffle
 from .text import clip, one_line, row_of
@@ -44,6 +45,7 @@ class Probe:
         self._broken_off: BaseException | None = None
         self._rows: dict[str, str | None] = {}
         self._watch: lines.Watch = lines.Unwatched()
+        self._forks: forks.Forks | None = None
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Start to watch the run that ``settings`` describe; must come before the target is imported."""
@@ -61,6 +63,10 @@ class Probe:
         if settings["source"] is not None:
             own = (os.path.dirname(self.test), os.getcwd())
             self.mutant = mutant.install(self.target, settings["source"], settings["form"], own)
+        if settings["changes"]:
+            self._forks = forks.Forks(
+                settings["source"], self.target, self.report_path, settings["folders"], settings["changes"]
+            )
         if settings["measure"]:
             self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path), settings["survey"])
 
@@ -98,10 +104,14 @@ class Probe:
             "line": line,
         }
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        if self._forks is not None:
+            self._forks.before_collection()
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self.only is not None:
-            items[:] = [item for item in items if item.nodeid.partition("::")[2] in self.only]
+        self._choose(items)
         if self.shuffle is not None:
             shuffle(items, self.shuffle)
 
@@ -114,6 +124,21 @@ class Probe:
         if self.deselected and not session.items:
             said = f"the project's own pytest options deselect every test of the file ({self.deselected})"
             self._collect_case("", "skipped", None, said, None)
+
+    def _choose(self, items: list[pytest.Item]) -> None:
+        if self.only is not None:
+            items[:] = [item for item in items if item.nodeid.partition("::")[2] in self.only]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Where many changes are to be tried, go on in a fork for each, as if this were its run from the start."""
+        if self._forks is not None and not session.testsfailed:
+            self._forks.serve(mutant.restated)
+            self.report_path, self.only = self._forks.report, self._forks.only
+            self._choose(session.items)
+            self.collected = len(session.items)
+            session.config.option.tbstyle = "value"  # nobody reads more, which takes most of the time of a failure
+            self._explainer.brief = True
 
     # -- one test -----------------------------------------------------------------------------------------------------
 
@@ -214,6 +239,8 @@ class Probe:
         with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(report, file)
         os.replace(part, self.report_path)
+        if self._forks is not None and threading.active_count() == 1:
+            os._exit(int(exitstatus))  # nobody reads the summary; what could hold up the end of the process are threads
 
     def _mark_unfinished(self) -> None:
         """Give what broke the session off (an exit, an interrupt, an error of pytest's) to the test that it came from."""

@@ -1,0 +1,142 @@
+"""One test file tried against mutants of its target: each in a run of its own, or many in forks of one run.
+
+A fork costs a tenth of a run, since the target is imported and the tests are collected already. It is as good where the mutant
+lies in functions that importing has not called; what was found so is tried again by runs of their own for a sample of the
+mutants, and where one of these differs, for all.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+from testing_crew.mutation.operators import Mutant
+from testing_crew.mutation.text import OTHER
+from testing_crew.project.syntax import first_line, parse
+from testing_crew.runner.plan import Change, Plan, Variation
+from testing_crew.runner.run import Execution, Runner
+from trace_logger.records import PytestRun
+
+_T = TypeVar("_T")
+Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
+_LEAST_SECONDS = 2.0
+_LEAST_FORK_SECONDS = 1.0  # the tests are collected
+_SLOWER = 10  # a mutant may take this many times as long as the target itself
+_LEAST_FORKS = 6  # below, one more run that collects the tests is not worth it
+_FORKS = 24  # of one run: what a mutant may spoil for the next ones ends with it
+_LEAST_CHECKED = 2
+_CHECKED_OF = 40  # one of so many is tried again
+
+
+class Trial:
+    """``baseline`` is the measured run of ``plan``, which passed."""
+
+    def __init__(self, runner: Runner, plan: Plan, baseline: Execution) -> None:
+        self._runner, self._plan, self._baseline, self._reached = runner, plan, baseline, baseline.reached
+        self._ends = _ends(plan.code.source)
+        self._seconds = min(max(_LEAST_SECONDS, _SLOWER * baseline.run.duration), runner.limits.wall_seconds)
+
+    def lines(self, mutant: Mutant) -> range:
+        """The lines of the changed statement, what stands under it left out."""
+        return range(mutant.line, self._ends.get(mutant.line, mutant.line) + 1)
+
+    def cases(self, mutant: Mutant) -> frozenset[str] | None:
+        """The cases that run the changed statement; None for all, where an import runs it or nothing was measured."""
+        if not self._reached:
+            return None
+        names = frozenset[str]().union(*(self._reached.get(line, ()) for line in self.lines(mutant)))
+        return None if "" in names else names
+
+    def alone(self, mutant: Mutant) -> Fate:
+        """The fate of one mutant, by runs of its own: of the cases that run its line, then of all where these notice nothing."""
+        only = self.cases(mutant)
+        if only is not None and not only:
+            return "unreached"
+        least = Variation(measure=False, source=mutant.source, only=only, stop_first=True, wall_seconds=self._seconds)
+        tried = self._runner.execute(self._plan, least)
+        if only is not None and read_fate(tried.run) == "survived":
+            # A cache, a fixture of the module or its state may carry what one case ran to a later one.
+            tried = self._runner.execute(self._plan, replace(least, only=None))
+        return _named(mutant, tried)
+
+    def together(
+        self, chosen: Sequence[Mutant], pool: Executor, until: float | None, told: Callable[[int], None]
+    ) -> dict[Mutant, Fate]:
+        """The fates of those of ``chosen`` that forks can tell; the others are left out.
+
+        ``told`` hears how many more are known. None is begun after ``until`` (of ``time.monotonic``).
+        """
+        cases = {mutant: self.cases(mutant) for mutant in chosen}
+        known: dict[Mutant, Fate] = {mutant: "unreached" for mutant in chosen if cases[mutant] == frozenset()}
+        told(len(known))
+        wanted = [mutant for mutant in chosen if cases[mutant]]
+        if len(wanted) < _LEAST_FORKS:
+            return known
+
+        durations = {case.node: case.duration for case in self._baseline.run.cases}
+
+        def change(mutant: Mutant) -> Change:
+            usual = sum(durations.get(case, 0.0) for case in cases[mutant] or ())
+            seconds = min(self._seconds, max(_LEAST_FORK_SECONDS, _SLOWER * usual))
+            return Change(mutant.edit.start, mutant.edit.end, mutant.edit.new, cases[mutant], seconds)
+
+        def part(mutants: Sequence[Mutant]) -> dict[Mutant, Fate]:
+            if until is not None and time.monotonic() > until:
+                return {}
+            made = self._runner.execute_changes(self._plan, mutants[0].original, [change(each) for each in mutants])
+            found = {m: _named(m, run) for m, run in zip(mutants, made, strict=True) if run and _is_certain(run.run)}
+            told(len(found))
+            return found
+
+        forked: dict[Mutant, Fate] = {}
+        for found in pool.map(part, _parts(wanted)):
+            forked |= found
+        chance = random.Random(0)
+        checked = chance.sample(list(forked), min(len(forked), _LEAST_CHECKED + len(forked) // _CHECKED_OF))
+        killed = [mutant for mutant, fate in forked.items() if fate == "killed"]
+        checked += chance.sample(killed, min(len(killed), 1))  # a file is accepted for one that is: that one is certain
+        for mutant, fate in zip(checked, pool.map(self.alone, checked), strict=True):
+            if "timed_out" not in (fate, forked[mutant]) and fate != forked[mutant]:
+                told(-len(forked))
+                return known
+        return known | forked
+
+
+def read_fate(run: PytestRun, *, changed: bool = True) -> Fate:
+    """What a run against a mutant says of it; ``changed`` is whether the mutant could make any difference."""
+    if run.verdict in ("passed", "skipped", "no_tests"):
+        return "survived" if changed else "equivalent"
+    if run.verdict == "timeout":
+        return "timed_out"
+    return "killed" if any(case.claim for case in run.cases) else "raised"
+
+
+def _named(mutant: Mutant, tried: Execution) -> Fate:
+    changed = tried.mutant is None or tried.mutant.changed > 0 or OTHER not in mutant.edit.new
+    return read_fate(tried.run, changed=changed)
+
+
+def _is_certain(run: PytestRun) -> bool:
+    """Whether a fork ended as a run of its own would have: one that broke down may have taken something else with it."""
+    return run.verdict == "timeout" or (run.verdict not in ("crashed", "out_of_memory") and bool(run.cases))
+
+
+def _parts(wanted: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    count = -(-len(wanted) // _FORKS)
+    return (wanted[len(wanted) * n // count : len(wanted) * (n + 1) // count] for n in range(count))
+
+
+def _ends(source: str) -> dict[int, int]:
+    """First line of each statement → the last line of its own text, what stands under it left out."""
+    ends: dict[int, int] = {}
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.stmt):
+            first = first_line(node)
+            body = getattr(node, "body", None)
+            ends[first] = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+    return ends
