@@ -89,7 +89,8 @@ class Gate:
         if not self.cold or self.runner.workers == 1 or self.runner.starts_at_once(plan):
             return None
         cold = beside.submit(self._cold, plan)
-        cold.add_done_callback(lambda _: self.runner.prepare(plan, OTHER_HASH_SEED))
+        if self.brief or self.repeats > 2:
+            cold.add_done_callback(lambda _: self.runner.prepare(plan, OTHER_HASH_SEED))
         return cold
 
     def _judge(

@@ -28,9 +28,9 @@ _LEAST_SECONDS = 2.0
 _LEAST_FORK_SECONDS = 1.0  # the tests are collected
 _SLOWER = 10  # a mutant may take this many times as long as the target itself
 _LEAST_FORKS = 6  # below, one more run that collects the tests is not worth it
-_FORKS = 24  # of one run: what a mutant may spoil for the next ones ends with it
-_LEAST_CHECKED = 2
-_CHECKED_OF = 40  # one of so many is tried again
+_FORKS = 48  # of one run: what a mutant may spoil for the next ones ends with it
+_LEAST_CHECKED = 1
+_CHECKED_OF = 50  # one of so many is tried again
 
 
 class Trial:
