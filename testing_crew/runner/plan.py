@@ -26,6 +26,8 @@ _PYTEST = (
     "--no-header",
     "-p",
     "no:cacheprovider",
+    "-p",
+    "no:testing_crew",  # our own plugin, which would judge the run that judges
     "-o",
     "addopts=",
     "-o",

@@ -92,7 +92,8 @@ class FileReport(Record):
 class ModuleReport(Record):
     """One module with all test files about it: what no test of the suite runs, and what none of them notices.
 
-    ``noticed`` of ``tried`` changes were noticed by some test (equivalent ones left out).
+    ``noticed`` of ``tried`` changes made a test of an accepted file fail (equivalent ones left out). ``lines`` and ``branches``
+    are the shares of 1 that the test files about it run together, None where nothing was measured.
     """
 
     path: str
@@ -100,6 +101,8 @@ class ModuleReport(Record):
     missed_lines: tuple[int, ...] = ()
     tried: int = 0
     noticed: int = 0
+    lines: float | None = None
+    branches: float | None = None
     survivors: tuple[Survivor, ...] = ()
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from testing_crew.gate.gate import Gate, Judgement
-from testing_crew.mutation.trial import read_fate
 from testing_crew.mutation.operators import mutants
+from testing_crew.mutation.trial import read_fate
 from testing_crew.runner.plan import Variation, plan_file
 
 if TYPE_CHECKING:

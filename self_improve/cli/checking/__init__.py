@@ -1,0 +1,1 @@
+"""``testing-crew check`` of a suite or a change: `suite.check_all`."""

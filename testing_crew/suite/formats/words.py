@@ -1,0 +1,160 @@
+"""What all forms of a report say alike: its verdict, its figures, and what each kind of finding is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from testing_crew.suite.records import FileReport, Finding, FindingCode, Level, ModuleReport, SuiteReport
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding: its ``title``, and ``about``: what it means, in a sentence."""
+
+    title: str
+    about: str
+
+
+KINDS: Mapping[FindingCode, Kind] = {
+    "not_accepted": Kind(
+        "Test file not accepted", "The gate refuses the file: it fails, is flaky, or proves nothing about the code."
+    ),
+    "not_run": Kind("Test file could not be run", "The file could not be read, collected or run."),
+    "weakened": Kind("Tests weakened", "With this change the test file checks less than before."),
+    "hollow": Kind("Test that notices nothing", "No small change of the code makes this changed test fail."),
+    "cheats": Kind("Test that does not test the code", "The changed test file does not test the code that it names."),
+    "below": Kind("Below the threshold", "A figure is below a threshold of the project's settings."),
+    "suspect": Kind(
+        "Code contradicts its docstring", "An example in a docstring says something else than the code does."
+    ),
+    "uncovered": Kind("Changed line that no test runs", "The change touches a line that no test runs."),
+    "unnoticed": Kind(
+        "Change that no test notices", "The code was changed here on purpose, and every test still passed."
+    ),
+    "no_tests": Kind("No tests", "No test file is about this module or function."),
+}
+_LEVELS = get_args(Level)
+_CODES = list(KINDS)
+# What a terminal, a browser or an XML parser would act on or refuse: controls, lone surrogates, marks that turn the direction
+# of writing, non-characters.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_NOTHING = "\N{EN DASH}"
+
+
+def clean(text: str) -> str:
+    """``text`` with every character that only acts, and is not seen, as U+FFFD; tabs and line feeds stay."""
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def clipped(text: str, most: int) -> str:
+    """``text`` cut to ``most`` characters, with dots where something is missing."""
+    return text if len(text) <= most else text[: max(most - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def several(number: int, noun: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """``findings`` with what matters most first: by level, by kind, by place."""
+    return sorted(
+        findings, key=lambda each: (_LEVELS.index(each.level), _CODES.index(each.code), each.path, each.line or 0)
+    )
+
+
+def at_level(report: SuiteReport, level: Level) -> int:
+    """How many findings have ``level``."""
+    return sum(each.level == level for each in report.findings)
+
+
+def verdict(report: SuiteReport) -> str:
+    """``Passed``, ``Not passed``, or that it was stopped before its end."""
+    said = "Passed" if report.passed else "Not passed"
+    return said if report.complete else f"{said}, stopped before its end"
+
+
+def summary(report: SuiteReport) -> str:
+    """The figures in a sentence: files accepted, errors, warnings, and what it was compared with."""
+    accepted = sum(each.accepted for each in report.tests)
+    parts = [f"{accepted:,} of {several(len(report.tests), 'test file')} accepted"]
+    parts += [several(at_level(report, "error"), "error"), several(at_level(report, "warning"), "warning")]
+    if report.rev is not None:
+        parts.append(f"changes since {clean(report.rev)} only")
+    return ", ".join(parts)
+
+
+def made(report: SuiteReport) -> str:
+    """By what it was made, in how many seconds, and how much of it had been found before."""
+    cached = f", {several(report.cached, 'result')} from the cache" if report.cached else ""
+    return f"{clean(report.made_by)}, {report.seconds:.1f} s{cached}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A test file's line of a table, as texts; ``why`` holds each reason against it as ``(what it says, what mends it)``."""
+
+    path: str
+    accepted: bool
+    target: str
+    why: tuple[tuple[str, str], ...]
+    lines: str
+    branches: str
+    noticed: str
+    flaky: str
+
+
+def row(file: FileReport) -> Row:
+    """The line of ``file``: its figures are those of the module that it is most about."""
+    main = file.main
+    why = [(file.trouble, file.hint)] if file.trouble else []
+    if main is not None and not file.accepted:
+        why += [(each.says, each.mend) for each in main.reasons]
+    mutants, runs = (main.mutants, main.stability) if main else (None, None)
+    counted = mutants.tried - mutants.equivalent if mutants else 0
+    return Row(
+        path=file.path,
+        accepted=file.accepted,
+        target=main.target if main else "",
+        why=tuple(why),
+        lines=share(main.coverage.line if main else None),
+        branches=share(main.coverage.branch if main else None),
+        noticed=f"{mutants.killed} of {counted}" if mutants and counted else _NOTHING,
+        flaky=_NOTHING if not runs else "no" if runs.passed == runs.runs else f"passed {runs.passed} of {runs.runs}",
+    )
+
+
+def figures(module: ModuleReport) -> list[str]:
+    """What is known of a module by all its tests, each as a text; empty where nothing is."""
+    told = [] if module.lines is None else [f"{share(module.lines)} of its lines run"]
+    if module.missed_lines:
+        told.append(f"{several(len(module.missed_lines), 'line')} that no test runs")
+    if module.tried:
+        told.append(f"{module.noticed} of {several(module.tried, 'change')} made a test fail")
+    return told if module.tests else [*told, "no test file"]
+
+
+def share(part: float | None) -> str:
+    """A fraction of 1 in per cent; never rounded up to all of it. A dash where there is none."""
+    return _NOTHING if part is None else "100%" if part >= 1 else f"{min(round(part * 100), 99)}%"
+
+
+def place(finding: Finding) -> str:
+    """``path:line``, or the path alone."""
+    return finding.path if finding.line is None else f"{finding.path}:{finding.line}"
+
+
+def in_repository(report: SuiteReport, path: str) -> str | None:
+    """``path`` from the top of the repository that ``report.root`` lies in, which is how GitHub knows a file.
+
+    From ``report.root`` itself where that is in no repository; None for a file that lies elsewhere.
+    """
+    root = Path(report.root)
+    if Path(path).is_absolute():
+        return None
+    top = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
+    return (root.relative_to(top) / path).as_posix()
