@@ -19,9 +19,10 @@ from typing import Any
 
 from testing_crew.gate.examples import contradictions
 from testing_crew.gate.repair import dropped
-from testing_crew.gate.text import DOUBTS, forgives, judge
+from testing_crew.gate.text import DOUBTS, blinded, forgives, judge
 from testing_crew.mutation.fates import Fates, kills_another, try_mutants
 from testing_crew.mutation.operators import Mutant, disabled
+from testing_crew.mutation.trial import read_fate
 from testing_crew.project.code import source_lines
 from testing_crew.project.syntax import parse
 from testing_crew.runner.failures import failure_log
@@ -35,6 +36,7 @@ LEAST_RUNS = 5
 _MOST_HINTS = 5
 _MOST_PROOFS = 20
 _NOT_EXECUTED = "target_not_executed"
+_BLIND = "always_equal"
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is, of how much
 
@@ -112,6 +114,9 @@ class Gate:
         settled = DOUBTS if plan.code.unit else DOUBTS | {_NOT_EXECUTED}
         doubts = tuple(reason for reason in reasons if reason in settled)
         reasons = tuple(reason for reason in reasons if reason not in settled)
+        blind = _BLIND in reasons and not self.brief
+        if blind:
+            reasons = tuple(reason for reason in reasons if reason != _BLIND)
         if self.brief and reasons:
             return Judgement(first.run, False, (*doubts, *reasons))
         until = None if self.seconds is None else time.monotonic() + self.seconds
@@ -143,6 +148,8 @@ class Gate:
                 killed.append(another)
         if _NOT_EXECUTED in doubts:
             killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
+        if blind and not self._sees(plan, first, killed):
+            reasons = (_BLIND, *reasons)
         if reasons:
             reasons = (*doubts, *reasons)
         elif (doubts or forgives(plan.tests)) and (looked or not self._proved(plan, killed)):
@@ -184,6 +191,18 @@ class Gate:
             for case in run.cases
             if case.node in left
         )
+
+    def _sees(self, plan: Plan, first: Execution, killed: Sequence[Mutant]) -> bool:
+        """Whether tests that have to do with no class that equals everything notice one of the mutants ``killed``."""
+        blind = blinded(plan.tests)
+        if blind is None:
+            return False
+        cases = [case.node for case in first.run.cases if case.node.partition("::")[0].partition("[")[0] not in blind]
+        for mutant in killed[:_MOST_PROOFS] if cases else ():
+            seen = Variation(measure=False, source=mutant.source, only=frozenset(cases), stop_first=True)
+            if read_fate(self.runner.execute(plan, seen).run) == "killed":
+                return True
+        return False
 
     def _repeat(
         self, plan: Plan, until: float | None, tell: Progress | None, beside: Executor, cold: Future[PytestRun] | None

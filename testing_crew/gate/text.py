@@ -77,6 +77,49 @@ def _is_always_equal(node: ast.AST) -> bool:
     return bool(returned) and all(isinstance(value, ast.Constant) and value.value is True for value in returned)
 
 
+def blinded(tests: str) -> frozenset[str] | None:
+    """The top-level names of a test file that use a class that equals everything, themselves or by way of others of these.
+
+    None where that cannot be told of any: what uses it runs for all tests, as an import or a fixture that no test names.
+    """
+    tree = read(tests)
+    blind: set[str] = set()
+    while True:
+        more: set[str] = set()
+        for node in tree.body:
+            bound = _bound(node)
+            words = _words(node)
+            if words.isdisjoint(blind) and not any(map(_is_always_equal, ast.walk(node))):
+                continue
+            if not bound or "autouse" in words:
+                return None
+            more |= bound
+        if more <= blind:
+            return frozenset(blind)
+        blind |= more
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a definition or a plain assignment of a module gives; none for any other statement."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        plain = [target.id for target in targets if isinstance(target, ast.Name)]
+        return set(plain) if len(plain) == len(targets) else set()
+    return set()
+
+
+def _words(node: ast.stmt) -> set[str]:
+    """Every name that a statement says, of arguments and keywords too: a fixture is asked for by the name of an argument."""
+    found: set[str] = set()
+    for each in ast.walk(node):
+        for field in ("id", "attr", "arg", "value"):
+            word = getattr(each, field, None)
+            found |= {word} if isinstance(word, str) else set()
+    return found
+
+
 def forgives(tests: str) -> bool:
     """Whether a test may go on after an exception: what it asserts then may only be that there was none."""
     return any(

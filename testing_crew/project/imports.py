@@ -41,13 +41,16 @@ def package_root(path: Path) -> tuple[Path, str]:
 def project_root(path: Path) -> Path:
     """The project a file belongs to: the nearest folder above it with a project's mark, else the folder around its package.
 
-    A mark in the home folder (a repository of settings) makes no project of everything below.
+    A mark in the home folder (a repository of settings) makes no project of everything below. A folder of tests without a mark
+    belongs to what lies beside it.
     """
     home = Path("~").expanduser()
     for folder in path.resolve().parents:
         if folder != home and any((folder / mark).exists() for mark in _ROOT_MARKS):
             return folder
-    return package_root(path)[0]
+    folder = package_root(path)[0]
+    beside = folder.name in _TEST_FOLDERS and folder.parent not in (home, Path(folder.anchor))
+    return folder.parent if beside else folder
 
 
 def import_root(path: Path, interpreter: str = sys.executable, test: Path | None = None) -> tuple[Path, str]:

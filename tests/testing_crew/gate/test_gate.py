@@ -124,6 +124,31 @@ def test_an_honest_file_is_accepted(each_gate: Gate) -> None:
     )
 
 
+EQUALS_ALL = """
+
+class Any:
+    def __eq__(self, other):
+        return True
+
+
+ANY = [Any()]
+"""
+USES = "\n\ndef test_any():\n    assert clamp(5, 0, 3) == ANY[0]\n"
+EVERYWHERE = "\n\n@pytest.fixture(autouse=True)\ndef any_result(monkeypatch):\n    monkeypatch.setattr('mod.clamp', lambda *_: ANY[0])\n"
+
+
+def test_a_class_that_equals_everything_is_forgiven_where_other_tests_notice_a_change(gate: Gate) -> None:
+    found = gate.judge(plan_text(code("clamp"), HONEST + EQUALS_ALL + USES))
+    assert (found.accepted, found.reasons) == (True, ())
+
+
+@pytest.mark.parametrize("tests", ["from mod import clamp\n" + EQUALS_ALL + USES, HONEST + EQUALS_ALL + EVERYWHERE])
+def test_a_class_that_equals_everything_is_refused_where_all_tests_have_to_do_with_it(gate: Gate, tests: str) -> None:
+    found = gate.judge(plan_text(code("clamp"), tests.replace("clamp(1, 3, 2)", "raise ValueError")))
+    assert not found.accepted
+    assert "always_equal" in found.reasons
+
+
 NOTHING_SEEN = {
     "always equal": """
         class Any:
