@@ -1,8 +1,15 @@
-r"""Our mutants against a full run of cosmic-ray: ``python -m benchmarks.perf.mutation --target FILE --tests FILE ...``.
+r"""Mutants, against other tools and against themselves: ``python -m benchmarks.perf.mutation --target FILE --tests FILE ...``.
 
-``mutation_time_vs_cosmic_ray``: how many times as long cosmic-ray takes as we do for all of its mutants, one worker each.
-``mutation_sample_time_vs_cosmic_ray``: the same against our default operators with at most ``--limit`` mutants.
-``mutation_agreement``: the share of the mutants that both tried with the same fate: detected or not.
+With ``--peers``, whole processes, in turn, ``--pairs`` times: ``testing-crew check`` with all of its mutants, mutmut,
+pytest-gremlins and cosmic-ray, each in its own virtual environment under ``--environments`` (made there where it is missing).
+``mutants_per_second_vs_TOOL``: how many times as many mutants a second we try, the median over the pairs of runs of all modules.
+Of cosmic-ray, which has one worker, a random ``--cosmic-ray-sample`` is tried.
+
+With ``--both-ways N``: ``fork_agreement``, the share of at least N mutants with the same fate in a fork of a run and alone.
+
+With neither, a full run of cosmic-ray, mutant by mutant. ``mutation_time_vs_cosmic_ray``: how many times as long it takes as we
+do for all of its mutants, one worker each. ``mutation_sample_time_vs_cosmic_ray``: the same against our default operators with at
+most ``--limit`` mutants. ``mutation_agreement``: the share of the mutants that both tried with the same fate: detected or not.
 
 Several pairs may be given. The folder above both files is copied, and cosmic-ray's own commands are run there, with the project's
 pytest settings and the local distributor. ``VariableInserter`` and ``VariableReplacer`` are left out on both sides: they need
@@ -21,12 +28,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import os
 import random
-import shlex
-import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -40,7 +43,11 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.metrics import rate
+from benchmarks.perf.cosmic_ray import CosmicRay
+from benchmarks.perf.forks import both_ways
+from benchmarks.perf.peers import VERSIONS, Tool, against, copied, place, scripts_of
 from benchmarks.perf.table import show
+from benchmarks.perf.tools import Check, Gremlins, Mutmut
 from testing_crew.mutation import fates as running
 from testing_crew.mutation.kept import kept_edits
 from testing_crew.mutation.operators import Mutant, mutants, sample
@@ -55,19 +62,6 @@ from trace_logger.records import CodeUnderTest
 THEIR_EXCEPTION = "CosmicRayTestingException"
 DETECTED = ("killed", "raised", "timed_out")
 DRAWS = 100  # samples drawn from all fates, to see how far a sample may be off
-LEAST_SECONDS = 2.0  # a mutant gets so long, or ``SLOWER`` times as long as the tests themselves, as it does with us
-SLOWER = 10
-CONFIG = """\
-[cosmic-ray]
-module-path = {module}
-timeout = {seconds}
-excluded-modules = []
-test-command = {command}
-[cosmic-ray.distributor]
-name = "local"
-[cosmic-ray.filters.operators-filter]
-exclude-operators = ["core/VariableInserter", "core/VariableReplacer"]
-"""
 
 
 @dataclass(frozen=True)
@@ -160,14 +154,50 @@ def main() -> None:
     parser.add_argument("--target", action="append", type=Path, default=[], help="a module; may be given again")
     parser.add_argument("--tests", action="append", type=Path, default=[], help="its test file; may be given again")
     parser.add_argument("--limit", type=int, default=100, help="mutants in a sample")
+    parser.add_argument("--peers", action="store_true", help="whole processes of four tools, in turn")
+    parser.add_argument(
+        "--environments", type=Path, metavar="FOLDER", help="of virtual environments, one for each tool"
+    )
+    parser.add_argument("--pairs", type=int, default=3, help="of runs of each tool, for each module")
+    parser.add_argument("--cosmic-ray-sample", type=int, default=60, metavar="N", help="so many of its mutants")
+    parser.add_argument("--no-gremlin-batch", action="store_true", help="pytest-gremlins: workers, but no batches")
+    parser.add_argument("--both-ways", type=int, default=0, metavar="N", help="at least N mutants in forks, and alone")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if not chosen.target or len(chosen.target) != len(chosen.tests):
         parser.error("give one or more modules with --target FILE, and the test file of each with --tests FILE")
+    if chosen.peers and not chosen.environments:
+        parser.error("--peers needs --environments FOLDER, where each tool has its virtual environment or gets one")
+    files = [(target.resolve(), tests.resolve()) for target, tests in zip(chosen.target, chosen.tests, strict=True)]
+    details: dict[str, Any]
+    if chosen.peers:
+        title, (figures, details) = "peers", against(_tools(chosen), files, chosen.pairs, _tell)
+    elif chosen.both_ways:
+        title, (figures, details) = "both ways", both_ways(files, chosen.both_ways, _tell)
+    else:
+        title, (figures, details) = "mutation", _cosmic_ray(files, chosen)
+    details |= {"cores": os.cpu_count(), "load": [round(load, 1) for load in os.getloadavg()]}
+    show(title, figures, details, as_json=chosen.json)
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def _tools(chosen: argparse.Namespace) -> list[Tool]:
+    mutmut, gremlins, cosmic_ray = (scripts_of(name, chosen.environments) for name in VERSIONS)
+    batches = [] if chosen.no_gremlin_batch else ["--gremlin-batch"]
+    theirs = Mutmut(mutmut), Gremlins(gremlins, *batches), CosmicRay(cosmic_ray, chosen.cosmic_ray_sample)
+    return [Check(), *theirs]
+
+
+def _cosmic_ray(
+    files: Sequence[tuple[Path, Path]], chosen: argparse.Namespace
+) -> tuple[dict[str, float], dict[str, Any]]:
     modules = []
-    for target, tests in zip(chosen.target, chosen.tests, strict=True):
-        modules.append(measure(target.resolve(), tests.resolve(), chosen.limit))
-        print(f"{modules[-1].name} is done", file=sys.stderr)
+    for target, tests in files:
+        modules.append(measure(target, tests, chosen.limit))
+        _tell(f"{modules[-1].name} is done")
     both = [pair for module in modules for pair in module.both()]
     full = sum(module.their_seconds for module in modules)
     figures = {
@@ -178,68 +208,27 @@ def main() -> None:
     details: dict[str, Any] = {module.name: module.details(chosen.limit) for module in modules}
     if not chosen.json:  # one line for each
         details = {f"{name}, {what}": value for name, each in details.items() for what, value in each.items()}
-    details |= {"cores": os.cpu_count(), "load": [round(load, 1) for load in os.getloadavg()]}
-    show("mutation", figures, details, as_json=chosen.json)
+    return figures, details
 
 
 def measure(target: Path, tests: Path, limit: int) -> Module:
     """Both, in copies of their own. Our time is the mean of two runs, since others may use the machine."""
-    project = Path(os.path.commonpath([target.parent, tests.parent]))
-    places = target.relative_to(project), tests.relative_to(project)
+    project, module, file = place(target, tests)
+    theirs = CosmicRay(Path(sysconfig.get_path("scripts")))
     with tempfile.TemporaryDirectory() as folder:
-        copies = [Path(folder) / name / project.name for name in ("theirs", "ours")]
+        copies = [copied(project, Path(folder) / name) for name in ("theirs", "ours")]
         for copy in copies:
-            shutil.copytree(project, copy, ignore=shutil.ignore_patterns("__pycache__", ".git", ".pytest_cache"))
-            _pytest(copy, *places)  # once before, so that there is bytecode as in any project
-        code = _code(copies[1] / places[0])
-        plan, of_theirs = plan_file(copies[1] / places[1], code), _of_cosmic_ray(code.source)
+            theirs.test(copy, module, file)  # once before, so that there is bytecode as in any project
+        code = _code(copies[1] / module)
+        plan, of_theirs = plan_file(copies[1] / file, code), _of_cosmic_ray(code.source)
         before, before_seconds = _ours(plan, of_theirs, None)
-        theirs, their_seconds = _cosmic_ray(copies[0], *places)
+        session = theirs.session(copies[0], module, file)
         after, after_seconds = _ours(plan, of_theirs, None)
         default, default_seconds = _ours(plan, mutants(code.source), limit)
-    name, our_seconds = f"{project.name}/{places[0].as_posix()}", (before_seconds + after_seconds) / 2
-    return Module(name, theirs, before, after, default, their_seconds, our_seconds, default_seconds)
-
-
-def _cosmic_ray(project: Path, target: Path, tests: Path) -> tuple[list[Theirs], float]:
-    """What cosmic-ray says of every mutant, and the seconds that it took to find and to try them."""
-    source = read_source(project / target)
-    seconds = max(LEAST_SECONDS, SLOWER * _pytest(project, target, tests))
-    config, session = str(project.parent / "config.toml"), str(project.parent / "session.sqlite")
-    texts = {"module": json.dumps(str(target)), "command": json.dumps(shlex.join(_command(tests)))}  # as TOML has them
-    Path(config).write_text(CONFIG.format(seconds=seconds, **texts))
-
-    def call(name: str, *arguments: str) -> str:
-        run = [str(Path(sysconfig.get_path("scripts")) / name), *arguments]
-        environment = _environment(project / target)
-        return subprocess.run(run, cwd=project, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-    began = time.perf_counter()
-    call("cosmic-ray", "init", config, session)
-    call("cr-filter-operators", session, config)
-    call("cosmic-ray", "exec", config, session)
-    taken = time.perf_counter() - began
-    assert read_source(project / target) == source
-    rows = map(json.loads, call("cosmic-ray", "dump", session).splitlines())
-    ran = [(item["mutations"][0], done) for item, done in rows if done["worker_outcome"] == "normal"]
-    return [_theirs(source, mutation, done["test_outcome"] != "survived") for mutation, done in ran], taken
-
-
-def _command(tests: Path) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
-
-
-def _environment(target: Path) -> dict[str, str]:
-    paths = [str(package_root(target)[0]), os.environ.get("PYTHONPATH", "")]
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
-def _pytest(project: Path, target: Path, tests: Path) -> float:
-    """Seconds of a plain run of the tests, which must pass."""
-    began = time.perf_counter()
-    subprocess.run(_command(tests), cwd=project, env=_environment(project / target), check=True, capture_output=True)
-    return time.perf_counter() - began
+    ran = [(item["mutations"][0], done) for item, done in session.rows if done["worker_outcome"] == "normal"]
+    fates = [_theirs(code.source, mutation, done["test_outcome"] != "survived") for mutation, done in ran]
+    name, our_seconds = f"{project.name}/{module.as_posix()}", (before_seconds + after_seconds) / 2
+    return Module(name, fates, before, after, default, session.seconds, our_seconds, default_seconds)
 
 
 def _theirs(source: str, mutation: Mapping[str, Any], detected: bool) -> Theirs:
