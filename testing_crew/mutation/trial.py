@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from testing_crew.mutation.operators import Mutant
 from testing_crew.mutation.text import OTHER
@@ -22,7 +22,6 @@ from testing_crew.runner.plan import Change, Plan, Variation
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import PytestRun
 
-_T = TypeVar("_T")
 Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
 _LEAST_SECONDS = 2.0
 _LEAST_FORK_SECONDS = 1.0  # the tests are collected
@@ -85,20 +84,29 @@ class Trial:
             seconds = min(self._seconds, max(_LEAST_FORK_SECONDS, _SLOWER * usual))
             return Change(mutant.edit.start, mutant.edit.end, mutant.edit.new, cases[mutant], seconds)
 
-        def part(mutants: Sequence[Mutant]) -> dict[Mutant, Fate]:
-            if until is not None and time.monotonic() > until:
-                return {}
-            made = self._runner.execute_changes(self._plan, mutants[0].original, [change(each) for each in mutants])
-            found = {m: _named(m, run) for m, run in zip(mutants, made, strict=True) if run and _is_certain(run.run)}
-            told(len(found))
-            return found
-
         forked: dict[Mutant, Fate] = {}
-        for found in pool.map(part, _parts(wanted)):
-            forked |= found
+
+        def part(mutants: Sequence[Mutant]) -> bool:
+            if until is not None and time.monotonic() > until:
+                return True
+            made = self._runner.execute_changes(self._plan, mutants[0].original, [change(each) for each in mutants])
+            ran = zip(mutants, made.runs, strict=True)
+            found = {mutant: _named(mutant, run) for mutant, run in ran if run and _is_certain(run.run)}
+            forked.update(found)
+            told(len(found))
+            return made.side_by_side
+
+        parts = _parts(wanted)
+        while parts and part(parts.pop()):
+            pass
+        for _ in pool.map(part, parts):
+            pass
         chance = random.Random(0)
-        checked = chance.sample(list(forked), min(len(forked), _LEAST_CHECKED + len(forked) // _CHECKED_OF))
-        killed = [mutant for mutant, fate in forked.items() if fate == "killed"]
+        checked = chance.sample(
+            [mutant for mutant in wanted if mutant in forked],
+            min(len(forked), _LEAST_CHECKED + len(forked) // _CHECKED_OF),
+        )
+        killed = [mutant for mutant in wanted if forked.get(mutant) == "killed"]
         checked += chance.sample(killed, min(len(killed), 1))  # a file is accepted for one that is: that one is certain
         for mutant, fate in zip(checked, pool.map(self.alone, checked), strict=True):
             if "timed_out" not in (fate, forked[mutant]) and fate != forked[mutant]:
@@ -126,9 +134,9 @@ def _is_certain(run: PytestRun) -> bool:
     return run.verdict == "timeout" or (run.verdict not in ("crashed", "out_of_memory") and bool(run.cases))
 
 
-def _parts(wanted: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def _parts(wanted: Sequence[Mutant]) -> list[Sequence[Mutant]]:
     count = -(-len(wanted) // _FORKS)
-    return (wanted[len(wanted) * n // count : len(wanted) * (n + 1) // count] for n in range(count))
+    return [wanted[len(wanted) * n // count : len(wanted) * (n + 1) // count] for n in range(count)]
 
 
 def _ends(source: str) -> dict[int, int]:

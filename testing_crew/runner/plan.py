@@ -159,7 +159,7 @@ class Variation:
     is taken: as it is, by other bytecode, or with a note of what leaves it (`inside.mutant`). ``only``: the names of the cases
     to run. ``stop_first``: end with the first failure. ``shuffle``: a seed for the order of the cases. ``wall_seconds``: less
     time than the limits give. ``survey``: a folder, of whose files is noted how many lines the cases run (`Execution.touched`).
-    ``changes`` of ``source``, to be tried each in a fork of this run (`Runner.execute_changes`).
+    ``changes`` of ``source``, to be tried each in a fork of this run, at most ``jobs`` at once (`Runner.execute_changes`).
     """
 
     measure: bool = True
@@ -172,6 +172,7 @@ class Variation:
     wall_seconds: float | None = None
     survey: str | None = None
     changes: tuple[Change, ...] = ()
+    jobs: int = 1
 
     def settings(self, plan: Plan, placed: Placed, report: str) -> dict[str, Any]:
         """What the plugin in the child is told."""
@@ -189,6 +190,7 @@ class Variation:
             "shuffle": self.shuffle,
             "survey": None if self.survey is None else os.path.realpath(self.survey),
             "changes": [each.fields for each in self.changes],
+            "jobs": self.jobs,
         }
 
 

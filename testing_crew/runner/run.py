@@ -22,7 +22,7 @@ from testing_crew.runner.cold import run_cold
 from testing_crew.runner.failures import last_words
 from testing_crew.runner.plan import PLAINEST, Change, Limits, Plan, Variation, plan_file, plan_text
 from testing_crew.runner.pool import Pool
-from testing_crew.runner.verdict import Ending, MutantReport, decide, read_answers, read_report
+from testing_crew.runner.verdict import Answer, Ending, MutantReport, decide, read_answers, read_report
 from testing_crew.runner.warm import Refused, Zygote, mould, refusal
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
@@ -42,6 +42,17 @@ class Execution:
     reached: Mapping[int, frozenset[str]]
     mutant: MutantReport | None
     touched: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Forked:
+    """What became of changes that were tried in forks, in order; None where one has to be tried in a run of its own.
+
+    ``side_by_side``: several forks of the run were at work at once.
+    """
+
+    runs: Sequence[Execution | None]
+    side_by_side: bool
 
 
 class Runner:
@@ -119,18 +130,19 @@ class Runner:
         note = f"; run cold: {why}" if why else ""
         return self._execution(plan, variation, ending, work, kind, note)
 
-    def execute_changes(self, plan: Plan, source: str, changes: Sequence[Change]) -> list[Execution | None]:
+    def execute_changes(self, plan: Plan, source: str, changes: Sequence[Change]) -> Forked:
         """Try ``changes`` of ``source``, the target's text, each in a fork of one run that has collected the tests.
 
-        As `execute` with the changed ``source`` and ``stop_first``. None where a change has to be tried in a run of its own,
-        which is so for all of them where forks would not be sound. Raises `SandboxError` when nothing could be run.
+        As `execute` with the changed ``source`` and ``stop_first``, side by side where the tests write no files. Raises
+        `SandboxError` when nothing could be run.
         """
         self._unless_stopped()
-        none: list[Execution | None] = [None] * len(changes)
+        none = Forked([None] * len(changes), False)
         if not self.warm or refusal(plan):
             return none
         seconds = self.limits.wall_seconds + 2 * sum(each.seconds for each in changes)
-        whole = Variation(measure=False, source=source, stop_first=True, wall_seconds=seconds, changes=tuple(changes))
+        whole = Variation(measure=False, source=source, stop_first=True, wall_seconds=seconds)
+        whole = replace(whole, changes=tuple(changes), jobs=self.workers)
         try:
             with self._pool.lend(mould(plan, 0), lambda: self._zygote(plan, 0)) as zygote:
                 self._unless_stopped()
@@ -140,11 +152,12 @@ class Runner:
         except Refused:
             return none
         found = read_answers(ending.report)
-        if found is None or ending.exit_code != 0 or found.refusal or not found.answers:
+        if found is None or ending.exit_code != 0 or found.refusal or len(found.answers) != len(changes) + 1:
             return none
-        runs: list[Execution | None] = []
-        for answer, change in zip(found.answers, (None, *changes), strict=False):
-            seconds = change.seconds if change else self.limits.wall_seconds
+
+        def execution(answer: Answer | None, seconds: float) -> Execution | None:
+            if answer is None or answer.anew:
+                return None
             part = Ending(
                 exit_code=answer.exit,
                 output="",
@@ -157,11 +170,13 @@ class Runner:
                 peak_bytes=answer.peak_bytes,
             )
             variation = Variation(measure=False, wall_seconds=seconds)
-            made = None if answer.anew else self._execution(plan, variation, part, work, zygote.kind, "", warm=True)
-            runs.append(made)
-        if runs[0] is None or not runs[0].run.passed:
+            return self._execution(plan, variation, part, work, zygote.kind, "", warm=True)
+
+        same = execution(found.answers[0], self.limits.wall_seconds)
+        if same is None or not same.run.passed:
             return none
-        return [*runs[1:], *none[len(runs) - 1 :]]
+        runs = [execution(answer, change.seconds) for answer, change in zip(found.answers[1:], changes, strict=True)]
+        return Forked(runs, found.jobs > 1)
 
     def prepare(self, plan: Plan, hash_seed: int = 0, runs: int = 1) -> None:
         """Start in the background what so many warm ``runs`` of ``plan`` need."""

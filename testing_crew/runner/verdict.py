@@ -69,12 +69,16 @@ class Answer(BaseModel):
 
 
 class Answers(BaseModel):
-    """What a run left that was forked for many changes: the first answer is of no change; ``refusal`` is why it was not."""
+    """What a run left that was forked for many changes: the first answer is of no change; ``refusal`` is why it was not.
+
+    None stands for what was not tried. ``jobs`` is how many forks could be at work at once.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     refusal: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Answer | None, ...]
+    jobs: int
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def both_ways(runner: Runner, plan: Plan) -> tuple[dict[Mutant, Fate], dict[Muta
 def forks_refuse(runner: Runner, source: str, tests: str) -> bool:
     plan = planned(source, tests)
     assert runner.execute(plan).run.passed
-    made = runner.execute_changes(plan, plan.code.source, [Change(0, 0, "", None, 5.0)])
+    made = runner.execute_changes(plan, plan.code.source, [Change(0, 0, "", None, 5.0)]).runs
     return made == [None]
 
 
@@ -272,7 +272,7 @@ def test_what_one_fork_writes_or_starts_is_gone_in_the_next(runner: Runner) -> N
     start = plan.code.source.index("x + 1")
     same = Change(start, start, "", None, 10.0)
     other = Change(start, start + 5, "x + 2", None, 10.0)
-    made = runner.execute_changes(plan, plan.code.source, [same, other, same, same, other])
+    made = runner.execute_changes(plan, plan.code.source, [same, other, same, same, other]).runs
     assert [run.run.verdict if run else None for run in made] == ["passed", "failed", "passed", "passed", "failed"]
 
 
@@ -293,7 +293,7 @@ def test_a_file_that_a_fork_changed_is_not_met_by_the_next(runner: Runner) -> No
     plan = plan_text(plan.code, plan.tests, {"target.py": plan.code.source, "note.txt": "as it was"})
     start = plan.code.source.index("x + 1")
     change = Change(start, start + 5, "x + 1", None, 10.0)
-    made = runner.execute_changes(plan, plan.code.source, [change, change])
+    made = runner.execute_changes(plan, plan.code.source, [change, change]).runs
     assert made == [
         None,
         None,
@@ -321,7 +321,7 @@ def test_tests_that_know_a_fork_are_left_to_runs_of_their_own(runner: Runner) ->
         """,
     )
     changes = [Change(0, 0, "", None, 5.0)]
-    assert runner.execute_changes(plan, plan.code.source, changes) == [None]
+    assert runner.execute_changes(plan, plan.code.source, changes).runs == [None]
     fates = try_mutants(runner, plan, runner.execute(plan)).count()
     assert fates.killed == 0
     assert fates.survived > 0
@@ -362,7 +362,7 @@ def test_a_loop_without_an_end_costs_one_mutant_alone(runner: Runner) -> None:
     start = plan.code.source.index("x -= 1")
     endless = Change(start, start + 6, "x += 1", None, 1.0)
     fine = Change(start, start + 6, "x -= 1", None, 5.0)
-    made = runner.execute_changes(plan, plan.code.source, [endless, fine])
+    made = runner.execute_changes(plan, plan.code.source, [endless, fine]).runs
     assert [run.run.verdict if run else None for run in made] == ["timeout", "passed"]
 
 
@@ -375,7 +375,7 @@ def test_a_change_that_ends_the_interpreter_is_no_word_on_the_others(runner: Run
     ends = Change(start, start + 12, "os._exit(0)", None, 5.0)
     broken = Change(start, start + 12, "return (", None, 5.0)
     other = Change(start, start + 12, "return x + 2", None, 5.0)
-    made = runner.execute_changes(plan, plan.code.source, [ends, broken, other])
+    made = runner.execute_changes(plan, plan.code.source, [ends, broken, other]).runs
     assert isinstance(made[0], Execution)
     assert made[0].run.verdict == "crashed"
     assert made[1] is None

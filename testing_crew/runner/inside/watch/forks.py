@@ -19,8 +19,10 @@ import random
 import select
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from .. import around, linux
 from . import other
@@ -31,20 +33,36 @@ _SLOWER = 10  # all cases may take this many times as long as without a change
 _MOST_BYTES = 16 * 2**20  # of one report
 
 
-class Forks:
-    """The changes that ``wanted`` lists, to be made in ``source``, the text of the file ``target``, and tried one by one.
+class _Fork(NamedTuple):
+    """One at work: ``ending`` is open and can be read when it has ended."""
 
-    ``wanted`` has the fields of `plan.Change` for each. In a fork, ``report`` is where its report goes and ``only`` are the cases
-    that it is to run (None: all).
+    number: int
+    child: int
+    ending: int
+    began: float
+    deadline: float
+    report: str
+
+
+class Forks:
+    """The changes that ``wanted`` lists, to be made in ``source``, the text of the file ``target``, and tried in forks.
+
+    ``wanted`` has the fields of `plan.Change` for each. At most ``jobs`` forks are at work at once, and only one where the tests
+    write files: two might meet there. In a fork, ``report`` is where its report goes and ``only`` are the cases that it is to run
+    (None: all).
     """
 
-    def __init__(self, source: str, target: str, report: str, folders: Sequence[str], wanted: Sequence[Any]) -> None:
+    def __init__(
+        self, source: str, target: str, report: str, folders: Sequence[str], wanted: Sequence[Any], jobs: int
+    ) -> None:
         self.source, self.target, self.report = source, target, report
         self.only: frozenset[str] | None = None
         self._folders = [os.path.realpath(folder) for folder in folders]
         self._wanted = wanted
+        self._jobs = jobs
         self._open: set[int] = set()
-        self._answers: list[dict[str, Any]] = []
+        self._running: list[_Fork] = []
+        self._answers: dict[int, dict[str, Any]] = {}  # the first is of no change
 
     def before_collection(self) -> None:
         """Note what is open before anything of the project's is imported."""
@@ -61,25 +79,35 @@ class Forks:
             self._end(refusal)
         live = Live(self.source, self.target)
         self._kept = self._written()
+        folders = self._changes_of_folders()
         gc.collect()
         gc.freeze()  # what is here is not looked at, and so not copied, in the forks
         longest = max((each[4] for each in self._wanted), default=10.0)
-        if self._fork(lambda: live.restate(restated), None, longest):
+        if self._begin(0, lambda: live.restate(restated), None, longest):
             return
-        for start, end, new, cases, seconds in self._wanted:
-
-            def change(start: int = start, end: int = end, new: str = new) -> None:
-                live.change(start, end, new)
-
-            if self._fork(change, cases, seconds):
-                return
-            if cases is not None and self._answers[-1]["exit"] == 0:
-                self._answers.pop()
-                if self._fork(change, None, max(seconds, _SLOWER * self._answers[0]["seconds"])):
+        self._finish_next()
+        if self._answers[0]["exit"] != 0:
+            self._end("a run without a change did not pass")
+        self._jobs = self._jobs if self._changes_of_folders() == folders else 1
+        left = deque((number, *each) for number, each in enumerate(self._wanted, 1))
+        whole: set[int] = set()
+        while left or self._running:
+            while left and len(self._running) < self._jobs:
+                number, start, end, new, cases, seconds = left.popleft()
+                if self._begin(number, partial(live.change, start, end, new), cases, seconds):
                     return
+            number = self._finish_next()
+            start, end, new, cases, seconds = self._wanted[number - 1]
+            if cases is not None and self._answers[number]["exit"] == 0 and number not in whole:
+                whole.add(number)
+                del self._answers[number]
+                longest = max(seconds, _SLOWER * self._answers[0]["seconds"])
+                left.appendleft((number, start, end, new, None, longest))
         self._end("")
 
     def _refusal(self) -> str:
+        if not hasattr(os, "pidfd_open"):
+            return "this Python cannot wait for several processes"
         if len(os.listdir("/proc/self/task")) > 1:
             return "a thread was started"
         if _open_files() - self._open:
@@ -91,51 +119,73 @@ class Forks:
         return ""
 
     def _end(self, refusal: str) -> NoReturn:
+        answers = [self._answers.get(number) for number in range(len(self._wanted) + 1)]
+        found = {"refusal": refusal, "answers": answers, "jobs": self._jobs}
         with open(self.report + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
-            json.dump({"refusal": refusal, "answers": self._answers}, file)
+            json.dump(found, file)
         os.replace(self.report + ".part", self.report)
         os._exit(0)
 
     # -- one fork -----------------------------------------------------------------------------------------------------
 
-    def _fork(self, change: Callable[[], None], cases: Sequence[str] | None, seconds: float) -> bool:
-        """Whether this is the fork, with the change made; where it is not, the fork has run and has its answer."""
+    def _begin(self, number: int, change: Callable[[], None], cases: Sequence[str] | None, seconds: float) -> bool:
+        """Fork. Whether this is the fork, with the change made."""
         began = time.monotonic()
-        report = f"{self.report}.{len(self._answers)}"
+        report = f"{self.report}.{number}"
         child = os.fork()
-        if not child:
-            try:
-                linux.die_with_parent()
-                os.setsid()
-                random.seed()
-                other.changed = 0
-                change()
-            except BaseException:  # `Anew`, or a text that this interpreter does not compile
-                os._exit(_ANEW)
-            self.report = report
-            self.only = None if cases is None else frozenset(cases)
-            return True
-        over = _await(child, began + seconds)
-        taken = time.monotonic() - began
+        if child:
+            self._running.append(_Fork(number, child, os.pidfd_open(child), began, began + seconds, report))
+            return False
+        try:
+            linux.die_with_parent()
+            os.setsid()
+            random.seed()
+            other.changed = 0
+            change()
+        except BaseException:  # `Anew`, or a text that this interpreter does not compile
+            os._exit(_ANEW)
+        self.report = report
+        self.only = None if cases is None else frozenset(cases)
+        return True
+
+    def _finish_next(self) -> int:
+        """Wait until a fork has ended or its time is over; the number of its change, whose answer is there then."""
+        while True:
+            soonest = min(fork.deadline for fork in self._running)
+            ending = [fork.ending for fork in self._running]
+            ended = select.select(ending, [], [], max(soonest - time.monotonic(), 0.0))[0]
+            for fork in self._running:
+                if fork.ending in ended or time.monotonic() >= fork.deadline:
+                    self._finish(fork, over=fork.ending not in ended)
+                    return fork.number
+
+    def _finish(self, fork: _Fork, *, over: bool) -> None:
+        taken = time.monotonic() - fork.began
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(child, signal.SIGKILL)
-        _, status, usage = os.wait4(child, 0)
-        text = around.read_plain(report, _MOST_BYTES)
-        self._answers.append(
-            {
-                "exit": os.waitstatus_to_exitcode(status),
-                "over": "wall" if over else "",
-                "seconds": taken,
-                "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                "peak_bytes": usage.ru_maxrss * 1024,
-                "report": text,
-                "anew": os.waitstatus_to_exitcode(status) == _ANEW and text is None,
-            }
-        )
-        around.remove(report)
-        self._clear()
-        return False
+                kill(fork.child, signal.SIGKILL)
+        _, status, usage = os.wait4(fork.child, 0)
+        os.close(fork.ending)
+        self._running.remove(fork)
+        text = around.read_plain(fork.report, _MOST_BYTES)
+        around.remove(fork.report)
+        code = os.waitstatus_to_exitcode(status)
+        self._answers[fork.number] = {
+            "exit": code,
+            "over": "wall" if over else "",
+            "seconds": taken,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "peak_bytes": usage.ru_maxrss * 1024,
+            "report": text,
+            "anew": code == _ANEW and text is None,
+        }
+        if not self._running:
+            self._clear()
+
+    def _changes_of_folders(self) -> list[int]:
+        """The times at which something was last made or removed in the run's folders, and in folders in them."""
+        places = [place for folder in self._folders for place, _, _ in os.walk(folder)]
+        return [os.stat(place).st_mtime_ns for place in places]
 
     def _clear(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -169,19 +219,3 @@ def _open_files() -> set[int]:
             os.fstat(int(name))
             found.add(int(name))
     return found
-
-
-def _await(child: int, deadline: float) -> bool:
-    """Wait for ``child`` to end, or for ``deadline``: True then."""
-    try:
-        ending = os.pidfd_open(child)
-    except (AttributeError, OSError):  # an old kernel
-        while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            if time.monotonic() > deadline:
-                return True
-            time.sleep(0.002)
-        return False
-    try:
-        return not select.select([ending], [], [], max(deadline - time.monotonic(), 0.0))[0]
-    finally:
-        os.close(ending)

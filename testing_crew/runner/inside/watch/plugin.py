@@ -64,9 +64,8 @@ class Probe:
             own = (os.path.dirname(self.test), os.getcwd())
             self.mutant = mutant.install(self.target, settings["source"], settings["form"], own)
         if settings["changes"]:
-            self._forks = forks.Forks(
-                settings["source"], self.target, self.report_path, settings["folders"], settings["changes"]
-            )
+            work = [settings[name] for name in ("folders", "changes", "jobs")]
+            self._forks = forks.Forks(settings["source"], self.target, self.report_path, *work)
         if settings["measure"]:
             self._watch = lines.watch([self.target, self.test], os.path.dirname(self.report_path), settings["survey"])
 
