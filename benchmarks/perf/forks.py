@@ -107,7 +107,7 @@ def measure(target: Path, tests: Path, wanted: int) -> BothWays:
         while waiting and len(forked) < wanted:
             size = max(wanted - len(forked), _LEAST_AT_ONCE)
             now, waiting = waiting[:size], waiting[size:]
-            known = trial.together(now, pool, None, lambda more: None)
+            known = trial.together(now, None, lambda more: None)
             forked |= known
             left += [mutant for mutant in now if mutant not in known]
         forked_seconds, began = time.perf_counter() - began, time.perf_counter()

@@ -107,9 +107,9 @@ class Gate:
         _, reasons = judge(plan.code, plan.tests, first.run)
         if failed is not None:
             reasons = tuple(dict.fromkeys([*reasons, *dropped(failed, plan.tests)]))
-        suspicious = () if self.brief else contradictions(self.runner, plan)
+        examples = None if self.brief else beside.submit(contradictions, self.runner, plan)
         if not first.run.passed or not {"too_large", "unreadable"}.isdisjoint(reasons):
-            return Judgement(first.run, False, reasons, suspects=suspicious)
+            return Judgement(first.run, False, reasons, suspects=examples.result() if examples else ())
         # Of a whole file, the constants alone may be tested.
         settled = DOUBTS if plan.code.unit else DOUBTS | {_NOT_EXECUTED}
         doubts = tuple(reason for reason in reasons if reason in settled)
@@ -154,6 +154,7 @@ class Gate:
             reasons = (*doubts, *reasons)
         elif (doubts or forgives(plan.tests)) and (looked or not self._proved(plan, killed)):
             reasons = tuple(doubts or DOUBTS)
+        suspicious = examples.result() if examples else ()
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious, fates)
 
     def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:

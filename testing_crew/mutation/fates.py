@@ -84,9 +84,9 @@ def try_mutants(
         told()
         return fate
 
-    with runner.side_by_side() as pool:
-        known = trial.together(chosen, pool, until, told)
-        left = [mutant for mutant in chosen if mutant not in known]
+    known = trial.together(chosen, until, told)
+    left = [mutant for mutant in chosen if mutant not in known]
+    with runner.side_by_side(plan, len(left)) as pool:
         for mutant, fate in zip(left, list(pool.map(alone, range(len(left)), left)), strict=True):
             if fate is not None:
                 known[mutant] = fate
@@ -104,8 +104,7 @@ def kills_another(
     known = {mutant for mutant, _ in tried.of}
     others = [mutant for mutant in tried.found if mutant not in known and trial.cases(mutant) != frozenset()]
     picked = random.Random(0).sample(others, min(len(others), MOST_OTHERS))
-    with runner.side_by_side() as pool:
-        forked = trial.together(picked, pool, until, lambda more: None)
+    forked = trial.together(picked, until, lambda more: None)
     likely = [mutant for mutant in picked if forked.get(mutant, "killed") == "killed"]
     for mutant in sorted(likely, key=lambda each: each not in forked):
         if until is not None and time.monotonic() > until:

@@ -11,7 +11,6 @@ import ast
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Literal
 
@@ -24,12 +23,12 @@ from trace_logger.records import PytestRun
 
 Fate = Literal["killed", "raised", "timed_out", "survived", "unreached", "equivalent"]
 _LEAST_SECONDS = 2.0
-_LEAST_FORK_SECONDS = 1.0  # the tests are collected
+_LEAST_FORK_SECONDS = 1.5  # the tests are collected
 _SLOWER = 10  # a mutant may take this many times as long as the target itself
 _LEAST_FORKS = 6  # below, one more run that collects the tests is not worth it
 _FORKS = 48  # of one run: what a mutant may spoil for the next ones ends with it
 _LEAST_CHECKED = 1
-_CHECKED_OF = 50  # one of so many is tried again
+_CHECKED_OF = 100  # one of so many is tried again
 
 
 class Trial:
@@ -64,7 +63,7 @@ class Trial:
         return _named(mutant, tried)
 
     def together(
-        self, chosen: Sequence[Mutant], pool: Executor, until: float | None, told: Callable[[int], None]
+        self, chosen: Sequence[Mutant], until: float | None, told: Callable[[int], None]
     ) -> dict[Mutant, Fate]:
         """The fates of those of ``chosen`` that forks can tell; the others are left out.
 
@@ -99,8 +98,8 @@ class Trial:
         parts = _parts(wanted)
         while parts and part(parts.pop()):
             pass
-        for _ in pool.map(part, parts):
-            pass
+        with self._runner.side_by_side(self._plan, len(parts)) as pool:
+            list(pool.map(part, parts))
         chance = random.Random(0)
         checked = chance.sample(
             [mutant for mutant in wanted if mutant in forked],
@@ -108,7 +107,9 @@ class Trial:
         )
         killed = [mutant for mutant in wanted if forked.get(mutant) == "killed"]
         checked += chance.sample(killed, min(len(killed), 1))  # a file is accepted for one that is: that one is certain
-        for mutant, fate in zip(checked, pool.map(self.alone, checked), strict=True):
+        with self._runner.side_by_side(self._plan, len(checked)) as pool:
+            again = list(pool.map(self.alone, checked))
+        for mutant, fate in zip(checked, again, strict=True):
             if "timed_out" not in (fate, forked[mutant]) and fate != forked[mutant]:
                 told(-len(forked))
                 return known

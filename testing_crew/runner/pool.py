@@ -98,6 +98,12 @@ class Pool:
             stock = self._stocks[mould]
             return stock.had > stock.starting or self._is_refused(stock)
 
+    def ready(self, mould: Hashable) -> int:
+        """How many runs of ``mould`` can go at once without a start."""
+        with self._changed:
+            stock = self._stocks[mould]
+            return min(stock.had - stock.starting, self.workers)
+
     def _take(self, mould: Hashable) -> Zygote | None:
         """An idle zygote; None when the caller is to make one."""
         with self._changed:

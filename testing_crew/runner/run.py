@@ -27,6 +27,7 @@ from testing_crew.runner.warm import Refused, Zygote, mould, refusal
 from trace_logger.records import CodeUnderTest, Coverage, PytestRun
 
 __all__ = ["Execution", "Limits", "Runner"]
+_WORTH_A_START = 40  # runs, about
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,15 @@ class Runner:
         return self.execute(plan_file(test_path, code)).run
 
     @contextmanager
-    def side_by_side(self) -> Iterator[ThreadPoolExecutor]:
-        """Threads for as many runs as may go at once. An interrupt ends the runs at work: waiting for them may take minutes."""
-        with ThreadPoolExecutor(self.workers) as threads:
+    def side_by_side(self, plan: Plan | None = None, runs: int = 0) -> Iterator[ThreadPoolExecutor]:
+        """Threads for as many runs as may go at once. An interrupt ends the runs at work: waiting for them may take minutes.
+
+        For so few ``runs`` of ``plan`` that they do not pay for a start, no more threads than can run it now.
+        """
+        several = self.workers
+        if plan is not None and self.warm and runs < _WORTH_A_START:
+            several = min(several, max(1, self._pool.ready(mould(plan, PLAINEST.hash_seed))))
+        with ThreadPoolExecutor(several) as threads:
             try:
                 yield threads
             except KeyboardInterrupt:

@@ -193,7 +193,7 @@ def both_ways(runner: Runner, plan: Plan) -> tuple[dict[Mutant, Fate], dict[Muta
     assert baseline.run.passed, baseline.run.log
     trial = Trial(runner, plan, baseline)
     with runner.side_by_side() as pool:
-        forked = trial.together(mutants(plan.code.source), pool, None, lambda more: None)
+        forked = trial.together(mutants(plan.code.source), None, lambda more: None)
         reached = [mutant for mutant in forked if trial.cases(mutant)]
         alone = dict(zip(reached, pool.map(trial.alone, reached), strict=True))
     return {mutant: forked[mutant] for mutant in reached}, alone
