@@ -241,6 +241,7 @@ class Zygote:
             "cwd": str(placed.cwd),
             "settings": {
                 **variation.settings(plan, placed, str(report)),
+                "jobs": variation.jobs if self._nested else 1,  # elsewhere too much else is to be seen
                 "folders": [*(str(self._place / name) for name in FOLDERS), *self._covered],
             },
             "limits": {

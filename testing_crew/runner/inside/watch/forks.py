@@ -18,6 +18,7 @@ import os
 import random
 import select
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,9 @@ from .live import Live
 
 _ANEW = 75  # exit status of a fork that could not have its change
 _SLOWER = 10  # all cases may take this many times as long as without a change
+_MEETINGS = frozenset(
+    ("socket.bind", "subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec", "os.mkdir")
+)
 _MOST_BYTES = 16 * 2**20  # of one report
 
 
@@ -48,8 +52,8 @@ class Forks:
     """The changes that ``wanted`` lists, to be made in ``source``, the text of the file ``target``, and tried in forks.
 
     ``wanted`` has the fields of `plan.Change` for each. At most ``jobs`` forks are at work at once, and only one where the tests
-    write files: two might meet there. In a fork, ``report`` is where its report goes and ``only`` are the cases that it is to run
-    (None: all).
+    do what two might meet at: write files, listen at a port, start processes. In a fork, ``report`` is where its report goes,
+    ``only`` are the cases that it is to run (None: all), and ``source`` is its text of the target.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class Forks:
         self._jobs = jobs
         self._open: set[int] = set()
         self._running: list[_Fork] = []
+        self._left: deque[tuple[int, int, int, str, Sequence[str] | None, float]] = deque()
+        self._clean: dict[str, int] = {}
         self._answers: dict[int, dict[str, Any]] = {}  # the first is of no change
 
     def before_collection(self) -> None:
@@ -79,30 +85,37 @@ class Forks:
             self._end(refusal)
         live = Live(self.source, self.target)
         self._kept = self._written()
-        folders = self._changes_of_folders()
         gc.collect()
         gc.freeze()  # what is here is not looked at, and so not copied, in the forks
-        longest = max((each[4] for each in self._wanted), default=10.0)
-        if self._begin(0, lambda: live.restate(restated), None, longest):
+        mark = f"{self.report}.meets"
+
+        def restate() -> None:
+            sys.addaudithook(_meeting(mark, os.path.dirname(self.report)))
+            live.restate(restated)
+
+        if self._begin(0, restate, None, sum(each[4] for each in self._wanted)):
             return
         self._finish_next()
         if self._answers[0]["exit"] != 0:
             self._end("a run without a change did not pass")
-        self._jobs = self._jobs if self._changes_of_folders() == folders else 1
-        left = deque((number, *each) for number, each in enumerate(self._wanted, 1))
+        self._jobs = 1 if os.path.exists(mark) else self._jobs
+        self._clean = self._times()
+        self._left = deque((number, *each) for number, each in enumerate(self._wanted, 1))
         whole: set[int] = set()
-        while left or self._running:
-            while left and len(self._running) < self._jobs:
-                number, start, end, new, cases, seconds = left.popleft()
+        while self._left or self._running:
+            while self._left and len(self._running) < self._jobs:
+                number, start, end, new, cases, seconds = self._left.popleft()
                 if self._begin(number, partial(live.change, start, end, new), cases, seconds):
+                    self.source = f"{self.source[:start]}{new}{self.source[end:]}"
                     return
             number = self._finish_next()
             start, end, new, cases, seconds = self._wanted[number - 1]
-            if cases is not None and self._answers[number]["exit"] == 0 and number not in whole:
+            passed = number in self._answers and self._answers[number]["exit"] == 0
+            if cases is not None and passed and number not in whole:
                 whole.add(number)
                 del self._answers[number]
                 longest = max(seconds, _SLOWER * self._answers[0]["seconds"])
-                left.appendleft((number, start, end, new, None, longest))
+                self._left.appendleft((number, start, end, new, None, longest))
         self._end("")
 
     def _refusal(self) -> str:
@@ -179,13 +192,42 @@ class Forks:
             "report": text,
             "anew": code == _ANEW and text is None,
         }
-        if not self._running:
+        if self._jobs == 1 or not fork.number:
             self._clear()
+        elif self._times() != self._clean or self._orphans():
+            self._alone_again(fork.number)
 
-    def _changes_of_folders(self) -> list[int]:
-        """The times at which something was last made or removed in the run's folders, and in folders in them."""
+    def _alone_again(self, number: int) -> None:
+        """Something was left behind, by whichever of those at work: they are tried again, one after the other from here on."""
+        for fork in [*self._running]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(fork.child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(fork.child, signal.SIGKILL)
+            os.waitpid(fork.child, 0)
+            os.close(fork.ending)
+            around.remove(fork.report)
+        spoilt = [number, *(fork.number for fork in self._running)]
+        self._running.clear()
+        self._jobs = 1
+        for each in spoilt:
+            self._answers.pop(each, None)
+            self._left.appendleft((each, *self._wanted[each - 1]))
+        self._clear()
+
+    def _times(self) -> dict[str, int]:
+        """When something was last made or removed in the run's folders, and in folders in them."""
         places = [place for folder in self._folders for place, _, _ in os.walk(folder)]
-        return [os.stat(place).st_mtime_ns for place in places]
+        return {place: os.stat(place).st_mtime_ns for place in places}
+
+    def _orphans(self) -> bool:
+        """Whether a process runs whose own parent has ended: it is ours then, and none of the forks at work."""
+        ours = {fork.child for fork in self._running}
+        for name in around.processes():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:
+                if int(file.read().rpartition(")")[2].split()[1]) == os.getpid() and int(name) not in ours:
+                    return True
+        return False
 
     def _clear(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -210,6 +252,20 @@ class Forks:
                         seen = os.lstat(path)
                         found[path] = (seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_mode)
         return found
+
+
+def _meeting(mark: str, own: str) -> Callable[[str, tuple[Any, ...]], None]:
+    """An audit hook that makes the file ``mark`` where the process does what two at once may meet at; ``own`` is ours."""
+
+    def heard(event: str, given: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if not (writes or event in _MEETINGS):
+            return
+        path = os.fsdecode(given[0]) if writes and isinstance(given[0], (str, bytes, os.PathLike)) else ""
+        if path != os.devnull and not path.startswith(own):
+            os.close(os.open(mark, os.O_CREAT | os.O_WRONLY))
+
+    return heard
 
 
 def _open_files() -> set[int]:

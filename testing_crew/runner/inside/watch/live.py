@@ -94,8 +94,13 @@ class Live:
         return number > 0 and self._statements[number - 1][2] > self._statements[number][1]
 
     def restate(self, restated: Callable[[str], ast.AST]) -> None:
-        """Replace every function by one that ``restated`` makes of the text, which does the same by other code."""
-        self._replace(self._whole, compile(restated(self.source), self._path, "exec", dont_inherit=True))  # type: ignore[call-overload]
+        """Replace every function that can be by one that ``restated`` makes of the text, which does the same by other code.
+
+        Raises `Anew` where none can.
+        """
+        new = compile(restated(self.source), self._path, "exec", dont_inherit=True)  # type: ignore[call-overload]
+        if not self._replace(self._whole, new, all_of_them=False):
+            raise Anew("no function is there")
 
     def _compile(self, text: str) -> CodeType:
         with warnings.catch_warnings():
@@ -103,20 +108,29 @@ class Live:
             code: CodeType = compile(text, self._path, "exec", flags=self._futures, dont_inherit=True)
         return code
 
-    def _replace(self, old: CodeType, new: CodeType) -> None:
+    def _replace(self, old: CodeType, new: CodeType, *, all_of_them: bool = True) -> int:
+        """Give the functions of ``old`` the code of ``new``; how many did. Raises `Anew` where not ``all_of_them`` can."""
+        replaced = 0
         for was, now, outermost in _differing(old, new, inside=False):
-            place = _place(was)
-            functions = self._functions.get(place, ())
-            if place in self._running:
-                raise Anew(f"{was.co_name} is at work")
-            if functions and place in self._twins:
-                raise Anew(f"there are two of {was.co_name} on one line")
-            if outermost and not functions:
-                raise Anew(f"no function {was.co_name} is there")
-            if was.co_flags & _KINDS != now.co_flags & _KINDS or was.co_freevars != now.co_freevars:
-                raise Anew(f"{was.co_name} becomes another kind of function")
-            for function in functions:
+            objection = self._objection(was, now, outermost=outermost)
+            if objection and all_of_them:
+                raise Anew(objection)
+            for function in () if objection else self._functions.get(_place(was), ()):
                 function.__code__ = now
+                replaced += 1
+        return replaced
+
+    def _objection(self, was: CodeType, now: CodeType, *, outermost: bool) -> str:
+        place = _place(was)
+        if place in self._running:
+            return f"{was.co_name} is at work"
+        if place in self._functions and place in self._twins:
+            return f"there are two of {was.co_name} on one line"
+        if outermost and place not in self._functions:
+            return f"no function {was.co_name} is there"
+        if was.co_flags & _KINDS != now.co_flags & _KINDS or was.co_freevars != now.co_freevars:
+            return f"{was.co_name} becomes another kind of function"
+        return ""
 
 
 def _place(code: CodeType) -> _Place:
@@ -155,6 +169,7 @@ def _differing(old: CodeType, new: CodeType, *, inside: bool) -> Iterator[tuple[
 
 def _own(code: CodeType) -> tuple[object, ...]:
     """What a module or a class body does, apart from the functions in it and from where the text stands."""
-    consts = tuple((type(c), None if isinstance(c, CodeType) else c) for c in code.co_consts)
+    # by their repr: 0.0 equals -0.0, and (1,) equals (True,)
+    consts = tuple("a function" if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_name, code.co_flags)
     return code.co_code, consts, names, getattr(code, "co_exceptiontable", b"")

@@ -30,16 +30,18 @@ class Mutant:
 
     ``looked``: code of the project's own opened the target's file. ``dissected``: it took the target's bytecode apart.
     ``left``: how many exceptions left the target since this was last set to 0; ``left_in``: by case, up to its failure.
+    ``source`` is the text that imports are given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.loaded = self.looked = self.dissected = False
         self.left = 0
         self.left_in: dict[str, int] = {}
 
     def report(self) -> dict[str, Any]:
         """What the runner is told; ``changed`` is how many values the mutant replaced by others."""
-        return {**{k: v for k, v in vars(self).items() if k != "left"}, "changed": other.changed}
+        return {**{k: v for k, v in vars(self).items() if k not in ("left", "source")}, "changed": other.changed}
 
 
 def install(target: str, source: str, form: str = "plain", own: Sequence[str] = ()) -> Mutant:
@@ -47,7 +49,7 @@ def install(target: str, source: str, form: str = "plain", own: Sequence[str] = 
 
     ``own`` are the folders of the project and of its tests, for a ``restated`` one.
     """
-    mutant = Mutant()
+    mutant = Mutant(source)
     from_file = SourceFileLoader.get_code
 
     def get_code(self: SourceLoader, fullname: str) -> CodeType | None:
@@ -56,9 +58,9 @@ def install(target: str, source: str, form: str = "plain", own: Sequence[str] = 
             return from_file(self, fullname)
         mutant.loaded = True
         try:
-            taken = _FORMS[form](source)
+            taken = _FORMS[form](mutant.source)
         except RecursionError:  # nested too deep to be changed
-            taken = source
+            taken = mutant.source
         code: CodeType = compile(taken, path, "exec", dont_inherit=True)
         return code
 

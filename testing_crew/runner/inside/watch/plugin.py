@@ -134,6 +134,8 @@ class Probe:
         if self._forks is not None and not session.testsfailed:
             self._forks.serve(mutant.restated)
             self.report_path, self.only = self._forks.report, self._forks.only
+            if self.mutant is not None:
+                self.mutant.source = self._forks.source  # for a test that loads the target anew
             self._choose(session.items)
             self.collected = len(session.items)
             session.config.option.tbstyle = "value"  # nobody reads more, which takes most of the time of a failure
