@@ -11,6 +11,7 @@ target's file or bytecode: its claims may then be about those.
 from __future__ import annotations
 
 import ast
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -130,7 +131,7 @@ class Gate:
             steady()  # each run is a whole pytest of its own: no more of them at once
         fates = self._mutants(plan, first, until, tell)
         stability = steady()
-        looked = False
+        looked = frozenset[str]()
         if tricks is not None:
             reasons, looked = tricks.result()
         if stability.passed < stability.runs:
@@ -148,17 +149,19 @@ class Gate:
                 killed.append(another)
         if _NOT_EXECUTED in doubts:
             killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
-        if blind and not self._sees(plan, first, killed):
+        if blind and not self._sees(plan, killed, _others(first, blinded(plan.tests))):
             reasons = (_BLIND, *reasons)
         if reasons:
             reasons = (*doubts, *reasons)
-        elif (doubts or forgives(plan.tests)) and (looked or not self._proved(plan, killed)):
-            reasons = tuple(doubts or DOUBTS)
+        elif doubts or forgives(plan.tests):
+            cases = self._not_looking(plan, frozenset(case.node for case in first.run.cases), looked)
+            if not cases or not self._proved(plan, killed, cases):
+                reasons = tuple(doubts or DOUBTS)
         suspicious = examples.result() if examples else ()
         return Judgement(first.run, not reasons, reasons, mutants, stability, suspicious, fates)
 
-    def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], bool]:
-        """A reason, and whether the project's code looks at the target in place of calling it.
+    def _tricks(self, plan: Plan, raising: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
+        """A reason, and in which cases the project's code looks at the target's file (in the empty one: outside of any).
 
         A file that passes against functions that only raise does not use them, or lies about its tests. One that does not pass
         against a text that does the same as the target's own, loaded as a mutant is, looks at how it is run: ``brief``, that
@@ -166,22 +169,31 @@ class Gate:
         """
         hollow = Variation(measure=False, source=raising, stop_first=True)
         if raising is not None and self.runner.execute(plan, hollow).run.passed:
-            return ("passes_without_target",), False
+            return ("passes_without_target",), frozenset()
         other = Variation(measure=False, shuffle=self.seed + OTHER_ORDER, hash_seed=OTHER_HASH_SEED)
         again = other if self.brief else Variation(measure=False)
         same = self.runner.execute(plan, replace(again, source=plan.code.source, form="restated"))
         if not same.run.passed:
             flaky = self.brief and not self.runner.execute(plan, other).run.passed
-            return ("flaky:1/2" if flaky else "notices_mutation",), False
+            return ("flaky:1/2" if flaky else "notices_mutation",), frozenset()
         if same.mutant is not None and same.mutant.dissected:
-            return ("reads_bytecode",), False
-        return (), same.mutant is not None and same.mutant.looked
+            return ("reads_bytecode",), frozenset()
+        return (), same.mutant.looked if same.mutant is not None else frozenset()
 
-    def _proved(self, plan: Plan, killed: Sequence[Mutant]) -> bool:
-        """Whether a claim fails of what a mutant gives: not of an exception that it raises and the tests catch."""
+    def _not_looking(self, plan: Plan, cases: frozenset[str], looked: frozenset[str]) -> frozenset[str]:
+        """Those of ``cases`` that do not look at the target's file when they run without those that do (``looked``)."""
+        while looked and cases:
+            cases = frozenset() if "" in looked else cases - looked
+            same = Variation(measure=False, source=plan.code.source, form="restated", only=cases)
+            seen = self.runner.execute(plan, same) if cases else None
+            looked = seen.mutant.looked if seen and seen.run.passed and seen.mutant else frozenset([""])
+        return cases
+
+    def _proved(self, plan: Plan, killed: Sequence[Mutant], cases: frozenset[str]) -> bool:
+        """Whether a claim of ``cases`` fails of what a mutant gives: not of an exception that it raises and the tests catch."""
 
         def guarded(source: str) -> tuple[PytestRun, Mapping[str, int]]:
-            made = self.runner.execute(plan, Variation(measure=False, source=source, form="guarded"))
+            made = self.runner.execute(plan, Variation(measure=False, source=source, form="guarded", only=cases))
             return made.run, made.mutant.left_in if made.mutant else {}
 
         told = [mutant for mutant in killed if not mutant.operator.startswith("decorator")]
@@ -193,14 +205,10 @@ class Gate:
             if case.node in left
         )
 
-    def _sees(self, plan: Plan, first: Execution, killed: Sequence[Mutant]) -> bool:
-        """Whether tests that have to do with no class that equals everything notice one of the mutants ``killed``."""
-        blind = blinded(plan.tests)
-        if blind is None:
-            return False
-        cases = [case.node for case in first.run.cases if case.node.partition("::")[0].partition("[")[0] not in blind]
+    def _sees(self, plan: Plan, killed: Sequence[Mutant], cases: frozenset[str]) -> bool:
+        """Whether ``cases`` alone notice one of the mutants ``killed``."""
         for mutant in killed[:_MOST_PROOFS] if cases else ():
-            seen = Variation(measure=False, source=mutant.source, only=frozenset(cases), stop_first=True)
+            seen = Variation(measure=False, source=mutant.source, only=cases, stop_first=True)
             if read_fate(self.runner.execute(plan, seen).run) == "killed":
                 return True
         return False
@@ -256,6 +264,12 @@ class Gate:
                 tell("mutants", done, of)
 
         return try_mutants(self.runner, plan, first, limit=self.mutants, seed=self.seed, until=until, tell=told)
+
+
+def _others(run: Execution, names: frozenset[str] | None) -> frozenset[str]:
+    """The cases of ``run`` whose function or class has none of ``names``; none at all where that is None."""
+    found = frozenset(case.node for case in run.run.cases)
+    return frozenset() if names is None else frozenset(n for n in found if re.split(r"::|\[", n)[0] not in names)
 
 
 def _in_functions(source: str) -> set[int]:

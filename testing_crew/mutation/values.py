@@ -157,10 +157,13 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(call, ast.Constant) or (isinstance(call, ast.Call) and _is_log(call)):
+        if isinstance(call, ast.Constant):
             return
-        if isinstance(call, ast.Call) and self._functions:
+        log = _log(call)
+        if isinstance(call, ast.Call) and self._functions and log in ("", "warnings"):  # of these a caller is to hear
             self._remove("statement", node)
+        if log:
+            return
         self.generic_visit(node)
 
     def visit_Delete(self, node: ast.Delete) -> None:
@@ -225,8 +228,8 @@ class _Finder(ast.NodeVisitor):
             self._wrap("string", node, "(", ' "x")' if isinstance(node.value, str) else ' b"x")')
 
 
-def _is_log(call: ast.Call) -> bool:
-    """``log.info(...)``, ``self._logger.debug(...)``: nobody promised what a log says."""
-    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+def _log(call: ast.expr) -> str:
+    """``log`` of ``log.info(...)``, ``_logger`` of ``self._logger.debug(...)``; else empty. Nobody promised what one says."""
+    owner = call.func.value if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
     name = str(getattr(owner, "id", None) or getattr(owner, "attr", ""))
-    return _LOGS.fullmatch(name) is not None
+    return name if _LOGS.fullmatch(name) else ""

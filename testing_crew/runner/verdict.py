@@ -26,7 +26,7 @@ class MutantReport(BaseModel):
 
     loaded: bool
     changed: int
-    looked: bool = False
+    looked: frozenset[str] = frozenset()
     dissected: bool = False
     left_in: dict[str, int] = {}
 

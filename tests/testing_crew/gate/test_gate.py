@@ -149,6 +149,48 @@ def test_a_class_that_equals_everything_is_refused_where_all_tests_have_to_do_wi
     assert "always_equal" in found.reasons
 
 
+LOOKS = """
+
+def test_copy(tmp_path):
+    import pathlib, mod
+
+    try:
+        text = pathlib.Path(mod.__file__).read_text()
+    except OSError:
+        text = ""
+    assert "def clamp" in text
+"""
+COMPARES = """\
+import pathlib
+import pytest
+import mod
+
+
+@pytest.fixture(scope="module")
+def original():
+    names = {}
+    try:
+        exec(pathlib.Path(mod.__file__).read_text(), names)
+    except OSError:
+        pass
+    return names
+
+
+def test_first(original):
+    assert original
+
+
+@pytest.mark.parametrize("x", [-5, 1, 5])
+def test_same(original, x):
+    assert mod.clamp(x, 0, 3) == original["clamp"](x, 0, 3)
+"""
+
+
+def test_a_test_that_reads_the_source_says_nothing_against_the_others(gate: Gate) -> None:
+    assert gate.judge(plan_text(code("clamp"), HONEST + LOOKS)).accepted
+    assert not gate.judge(plan_text(code("clamp"), COMPARES)).accepted
+
+
 NOTHING_SEEN = {
     "always equal": """
         class Any:

@@ -28,20 +28,24 @@ _PROTOCOL = (StopIteration, StopAsyncIteration, GeneratorExit)  # how generators
 class Mutant:
     """What became of a mutant in this process.
 
-    ``looked``: code of the project's own opened the target's file. ``dissected``: it took the target's bytecode apart.
+    ``looked``: the cases in which code of the project's own opened the target's file, the empty name outside of any; ``case``
+    is the one that runs. ``dissected``: it took the target's bytecode apart.
     ``left``: how many exceptions left the target since this was last set to 0; ``left_in``: by case, up to its failure.
     ``source`` is the text that imports are given.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.loaded = self.looked = self.dissected = False
+        self.case = ""
+        self.looked: set[str] = set()
+        self.loaded = self.dissected = False
         self.left = 0
         self.left_in: dict[str, int] = {}
 
     def report(self) -> dict[str, Any]:
         """What the runner is told; ``changed`` is how many values the mutant replaced by others."""
-        return {**{k: v for k, v in vars(self).items() if k not in ("left", "source")}, "changed": other.changed}
+        told = {name: value for name, value in vars(self).items() if name not in ("case", "left", "source")}
+        return {**told, "looked": sorted(self.looked), "changed": other.changed}
 
 
 def install(target: str, source: str, form: str = "plain", own: Sequence[str] = ()) -> Mutant:
@@ -175,8 +179,9 @@ def _looks(mutant: Mutant, target: str, own: tuple[str, ...]) -> Callable[[str, 
             mutant.dissected |= isinstance(file, str) and os.path.realpath(file) == target and is_own(frame)
         elif event == "open" and isinstance(given[0], (str, bytes, os.PathLike)):
             path = os.fsdecode(given[0])
-            if path.endswith(name) and os.path.realpath(path) == target:
-                mutant.looked |= any(map(is_own, _until(target, sys._getframe(1))))
+            own_file = path.endswith(name) and os.path.realpath(path) == target
+            if own_file and any(map(is_own, _until(target, sys._getframe(1)))):
+                mutant.looked.add(mutant.case)
 
     return heard
 

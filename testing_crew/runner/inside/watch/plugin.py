@@ -148,12 +148,15 @@ class Probe:
         self._explainer.begin_test()
         if self.mutant is not None:
             self.mutant.left = 0
+            self.mutant.case = item.nodeid.partition("::")[2]
         self._rows[item.nodeid] = row_of(item)  # now: the test may change the values
         self._watch.label(item.nodeid)
         try:
             return (yield)
         finally:
             self._watch.label("")
+            if self.mutant is not None:
+                self.mutant.case = ""
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         self._explainer.note(op, left, right)
