@@ -60,10 +60,14 @@ class Check(Settings):
         default=0.0,
         ge=0.0,
         le=1.0,
-        description="The share of a module's changes that must make a test fail; 0 asks for none.",
+        description="The share of a module's changes that must make a test fail; with --diff, of its changed lines. "
+        "0 asks for none.",
     )
     least_lines: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="The share of a module's lines that tests must run; 0 asks for none."
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="The share of a module's lines, with --diff of its changed lines, that tests must run; 0 asks for none.",
     )
     least_branches: float = Field(
         default=0.0,

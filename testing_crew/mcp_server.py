@@ -100,7 +100,7 @@ def server_for(desk: Desk) -> FastMCP[None]:
     """The server with its tools, for which ``desk`` has the work done."""
     server: FastMCP[None] = FastMCP("testing-crew", _INSTRUCTIONS, log_level="WARNING", lifespan=_printing_elsewhere)
     looking = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
-    adding = ToolAnnotations(readOnlyHint=False, destructiveHint=False, openWorldHint=False)
+    adding = ToolAnnotations(readOnlyHint=False, destructiveHint=False, openWorldHint=True)
 
     @server.tool(annotations=looking)
     async def check_tests(ctx: Ctx, test_file: str, target_file: str | None = None) -> Checked:
@@ -122,7 +122,7 @@ def server_for(desk: Desk) -> FastMCP[None]:
 
     @server.tool(annotations=adding)
     async def write_tests(ctx: Ctx, target_file: str, function: str | None = None) -> Written:
-        """Have the local model write a pytest file for a module, or for one function or class of it, and repair it.
+        """Have the configured model write a pytest file for a module, or for one function or class of it, and repair it.
 
         Takes minutes. A file is written only where it is accepted, under a name that is not taken. What it says of the functions
         without tests is for you to do.

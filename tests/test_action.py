@@ -134,6 +134,7 @@ def test_an_accepted_file_passes_and_only_the_reports_asked_for_are_written(work
     assert workflow.run(paths="tests\nmore tests\n", args=QUICK, github="false", **files) == 0, workflow.told
     assert workflow.outputs["passed"] == "true"
     assert "::" not in workflow.told
+    assert workflow.told.count("accepted, 0 errors") == 1  # one call for all reports
     assert {each.name for each in workflow.project.iterdir()} >= {"comment.md"}
     assert not list(workflow.project.glob("testing-crew*"))
     assert "test_more" in workflow.summary.read_text()
@@ -179,7 +180,9 @@ def test_it_is_installed_apart_from_the_project(workflow, tmp_path, monkeypatch,
     assert lines[1].startswith("-m pip install")
     assert lines[1].endswith(f" {asked}")
     # the project's own Python runs the tests, and not the one of the new environment
-    assert lines[2] == f"check --python {python} --format text -- tests"
+    files = "sarif=testing-crew.sarif junit=testing-crew.xml html=testing-crew.html markdown=testing-crew.md"
+    outputs = " ".join(f"--output {each}" for each in files.split())
+    assert lines[2] == f"check --python {python} {outputs} --format text -- tests"
 
 
 def test_the_hook_calls_a_command_that_there_is(workflow):
@@ -204,7 +207,11 @@ def test_the_hook_calls_a_command_that_there_is(workflow):
     done = hooked()
     assert done.returncode == 0, done.stdout + done.stderr  # nothing has changed
     workflow.write("tests/test_good.py", HOLLOW)
-    git("add", ".")
+    workflow.write("tests/test_of_mine.py", HOLLOW)  # git does not know it
+    done = hooked()
+    assert done.returncode == 0, done.stdout + done.stderr  # nothing is staged
+    git("add", "tests/test_good.py")
     done = hooked()
     assert done.returncode == 1, done.stdout + done.stderr
     assert "tests/test_good.py" in done.stdout
+    assert "test_of_mine" not in done.stdout

@@ -19,6 +19,7 @@ from testing_crew.runner.run import Runner
 from testing_crew.suite import fixes
 from testing_crew.suite.find import by_imports
 from testing_crew.suite.find import test_files as files_in
+from testing_crew.suite.formats.words import escaped, printable
 from testing_crew.suite.judge import check_suite
 from testing_crew.suite.pair import Options, Tell, pair_report, relative
 from testing_crew.suite.records import FileReport, Survivor, TargetReport
@@ -52,16 +53,23 @@ class Answers:
             self._at_work.discard(runner)
 
     def path(self, named: str) -> Path:
-        """The file that an agent names. Raises UserMistake for one outside of the root, links followed, or that is not there."""
+        """The file that an agent names.
+
+        Raises UserMistake for one that is not there, or that lies, links followed, outside of the root, or whose project does.
+        """
         path = (self.root / named).resolve()
-        if not path.is_relative_to(self.root):
-            raise UserMistake(
-                f"{named} is outside of {self.root}, which is all that this server works on",
-                hint="name a file below it, or have the user start `testing-crew mcp --root FOLDER`",
-            )
+        self._must_be_within(path, named)
         if not path.is_file():
             raise UserMistake(f"there is no file {named} in {self.root}", hint="paths are relative to that folder")
+        self._must_be_within(project_root(path), f"the project of {named}, {project_root(path)},")
         return path
+
+    def _must_be_within(self, path: Path, told: str) -> None:
+        if not path.is_relative_to(self.root):
+            raise UserMistake(
+                f"{told} is outside of {self.root}, which is all that this server works on",
+                hint="have the user start the server with a higher folder: testing-crew mcp --root FOLDER",
+            )
 
     def check(self, test_file: str, target_file: str | None, tell: Tell) -> Checked:
         """What the tool check_tests answers."""
@@ -72,8 +80,10 @@ class Answers:
             if target_file is None:
                 report = check_suite([test], None, options, runner, interpreter=chosen.interpreter, tell=tell)
                 found_by_itself = _about(report.tests[0])
-                shown = relative(Path(report.root, found_by_itself.target), self.root)
-                return _checked(found_by_itself.model_copy(update={"target": shown}), relative(test, self.root))
+                target = Path(report.root, found_by_itself.target).resolve()
+                self._must_be_within(target, f"{target}, which {test_file} is about,")
+                found_by_itself = found_by_itself.model_copy(update={"target": relative(target, self.root)})
+                return _checked(found_by_itself, relative(test, self.root))
             began = time.monotonic()
             plan, _ = plan_of(test, self.path(target_file), chosen.interpreter)
             gate = Gate(runner, repeats=options.repeats, mutants=options.mutants, seconds=options.seconds)
@@ -98,17 +108,16 @@ class Answers:
         said += f"; not accepted, and so not counted: {', '.join(refused)}" if refused else ""
         unnoticed = [_unnoticed(each) for each in seen.survivors]
         return Survivors(
-            says=f"{said}.",
-            target_file=shown,
-            test_files=names,
+            says=escaped(f"{said}."),
+            target_file=escaped(shown),
+            test_files=escaped(names),
             noticed=seen.noticed,
             tried=seen.tried,
             unnoticed=unnoticed,
         )
 
     def _tests_of(self, target: Path, interpreter: str | None) -> list[Path]:
-        top = project_root(target)
-        folder = top if top.is_relative_to(self.root) else self.root
+        folder = project_root(target)
         found = [test for test in files_in([folder], interpreter) if by_imports(test, [target])]
         if not found:
             raise UserMistake(
@@ -140,6 +149,7 @@ def _unnoticed(each: Survivor) -> Unnoticed:
 
 
 def _checked(found: TargetReport, test: str) -> Checked:
+    found, test = printable(found), escaped(test)
     mutants = found.mutants
     tried = mutants.tried - mutants.equivalent if mutants else 0
     noticed = mutants.killed if mutants else 0

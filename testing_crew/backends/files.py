@@ -80,6 +80,10 @@ def read_note(name: str) -> dict[str, Any]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise ConfigError(
+            f"the workspace {workspace()} is no folder, or lies below a file", hint="set TESTING_CREW_HOME to a folder"
+        ) from error
     except (OSError, TypeError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read: {error}", hint="mend it, or move it away to start afresh") from error
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from testing_crew.backends.files import replace
@@ -22,15 +24,21 @@ from testing_crew.errors import UserMistake
 from testing_crew.project.imports import imports_of
 from testing_crew.project.layout import pytest_settings
 from testing_crew.project.python import Interpreter
+from testing_crew.suite.formats.ours import is_ours
 from trace_logger.workspace import workspace
 
 MOST_ENTRIES = 5000
 MOST_FILES = 20_000
 _MOST_VERSIONS = 3  # of ours, whose entries are kept beside each other
 _LARGE = 2**18  # bytes; of a larger file of data the size and the time of its last change stand for it
-_SKIPPED = {"__pycache__", "node_modules", "build", "dist", "site-packages"}
-_MARK = b"testing-crew"  # which all reports of ours have near their beginning
-_DOCUMENTS = {".md", ".rst"}
+_SKIPPED = {"__pycache__", "node_modules", "site-packages"}
+_SKIPPED |= {".git", ".hg", ".svn", ".venv", ".tox", ".nox", ".eggs", ".idea", ".vscode", ".ipynb_checkpoints"}
+_SKIPPED |= {".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+_BUILT = {"build", "dist"}  # at the top of a project, where they are no packages
+_LEFT_BEHIND = re.compile(
+    r"\.coverage|\.coverage\..*|\.DS_Store|.*\.py[co]|\..*\.sw[a-p]"
+)  # files that others write meanwhile
+_NO_READERS = {"setup.py", "noxfile.py"}  # they name documents that no test reads
 
 
 def made_by() -> str:
@@ -159,13 +167,15 @@ def installed(interpreter: Interpreter) -> list[str]:
 def project_files(top: Path, pytest_version: str) -> tuple[set[Path], set[Path]]:
     """The files of the project at ``top`` that every test file may depend on, and its test files.
 
-    The former: all other Python files; pytest's settings; files of data in and below folders with Python files, and in ``top``
-    itself where modules or tests lie there. Not documents. It ends early where there are more than `MOST_FILES`.
+    The former: all other Python files; pytest's settings; all files in and below folders with Python files, and in ``top``
+    itself where modules or tests lie there; and what else of ``top`` a Python file names in a text. What tools keep for
+    themselves is left out. It ends early where there are more than `MOST_FILES`.
     """
     settings = pytest_settings(top, pytest_version)
     shared = {settings} if settings else set[Path]()
     tests: set[Path] = set()
     with_python: set[Path] = set()
+    elsewhere: dict[str, set[Path]] = {}
     for folder, names in _folders(top):
         python = {folder / name for name in names if name.endswith(".py")}
         own = {file for file in python if file.stem.startswith("test_") or file.stem.endswith("_test")}
@@ -176,33 +186,53 @@ def project_files(top: Path, pytest_version: str) -> tuple[set[Path], set[Path]]
         else:
             wanted = bool(python) or not with_python.isdisjoint(folder.parents)
             with_python |= {folder} if wanted else set()
-        if wanted:
-            shared |= {folder / name for name in names if not name.startswith(".")} - python
+        for file in {folder / name for name in names} - python:
+            if wanted:
+                shared.add(file)
+            else:
+                elsewhere.setdefault(file.relative_to(top).parts[0], set()).add(file)
         if len(shared) > MOST_FILES:
             break
-    return {file for file in shared if file.suffix not in _DOCUMENTS}, tests
+    return shared.union(*(elsewhere[name] for name in _named(elsewhere, shared | tests))), tests
+
+
+def _named(names: Iterable[str], files: Iterable[Path]) -> set[str]:
+    """Those of ``names``, of files and folders, that stand in one of the Python ``files`` after a quote or a slash."""
+    found = {".env"}.intersection(names)  # which is read without being named
+    left = {name: os.fsencode(Path(name).stem) for name in names if name not in found}
+    for file in files:
+        if file.suffix != ".py" or file.name in _NO_READERS or not left:
+            continue
+        with suppress(OSError):
+            text = file.read_bytes()
+            found |= {
+                name for name, stem in left.items() if any(mark + stem in text for mark in (b'"', b"'", b"/", b"\\"))
+            }
+            left = {name: stem for name, stem in left.items() if name not in found}
+    return found
 
 
 def _state(file: Path) -> str:
     """A digest of a file's content; empty for one that cannot be read, and for a report of ours."""
     try:
         about = file.stat()
+        if not S_ISREG(about.st_mode) or is_ours(file):
+            return ""
         if about.st_size > _LARGE and file.suffix != ".py":
             return f"{about.st_size} {about.st_mtime_ns}"
-        content = file.read_bytes()
+        return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
-    if file.suffix != ".py" and file.suffix != ".toml" and _MARK in content[:500]:
-        return ""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
     for folder, inner, names in os.walk(top):
-        inner[:] = sorted(
-            name
-            for name in inner
-            if not (name.startswith(".") or name in _SKIPPED or name.endswith(".egg-info"))
-            and not os.path.isfile(os.path.join(folder, name, "pyvenv.cfg"))
-        )
-        yield Path(folder), [name for name in names if not name.endswith((".pyc", ".pyo"))]
+        inner[:] = sorted(name for name in inner if not _is_a_tools(Path(folder, name), top))
+        yield Path(folder), [name for name in names if not _LEFT_BEHIND.fullmatch(name)]
+
+
+def _is_a_tools(folder: Path, top: Path) -> bool:
+    """Whether a folder is an environment, or holds what a tool made or keeps for itself."""
+    name = folder.name
+    built = name in _BUILT and folder.parent == top and not (folder / "__init__.py").is_file()
+    return built or name in _SKIPPED or name.endswith(".egg-info") or (folder / "pyvenv.cfg").is_file()

@@ -46,6 +46,11 @@ class FileChange:
     functions: frozenset[str] = frozenset()
     readable: bool = True
 
+    @property
+    def behaves(self) -> bool:
+        """Whether it does something else than before, and does not only lie elsewhere."""
+        return bool(self.lines or self.names or self.removed) or self.status == "deleted"
+
 
 @dataclass(frozen=True)
 class _Piece:
@@ -58,12 +63,13 @@ class _Piece:
     in_function: bool
 
 
-def changes(repository: Repository, commit: str) -> list[FileChange]:
-    """What is not as in ``commit``, by path. Files that behave as before, those only renamed among them, are left out.
+def changes(repository: Repository, commit: str, *, staged: bool = False) -> list[FileChange]:
+    """What is not as in ``commit``, by path; ``staged``: only what is staged. Files that behave as before are left out.
 
-    Raises `UserMistake` where git cannot say it.
+    Those that were renamed are there in any case, and files of `settings.SETTINGS`, which are not ``readable``, where a line
+    of them differs. Raises `UserMistake` where git cannot say it.
     """
-    entries = repository.changed(commit)
+    entries = repository.changed(commit, staged=staged)
     texts = repository.texts(entry.old for entry in entries if entry.old is not None)
     new = {entry.path: _read(repository.top / entry.path) for entry in entries if entry.path is not None}
     found = []
@@ -75,7 +81,7 @@ def changes(repository: Repository, commit: str) -> list[FileChange]:
         if entry.path is not None and entry.was not in (None, entry.path):
             status = "renamed"
         change = compare(path, status, entry.was, old, new.get(entry.path or "", ""))
-        if change.lines or change.names or change.removed or status == "deleted":
+        if change.lines or change.names or change.removed or status in ("deleted", "renamed"):
             found.append(change)
     return sorted(found, key=lambda change: change.path)
 
@@ -83,8 +89,10 @@ def changes(repository: Repository, commit: str) -> list[FileChange]:
 def compare(path: str, status: Status, was: str | None, old: str, new: str) -> FileChange:
     """The change from the text ``old`` to the text ``new`` of one file."""
     try:
-        before, after = (list(_pieces(parse(text))) for text in (old, new))
+        before, after = (list(_pieces(parse(text))) if path.endswith(".py") else None for text in (old, new))
     except UNREADABLE:
+        before = after = None
+    if before is None or after is None:
         return FileChange(path, status, was, old, new, lines=_lines(old, new), readable=False)
     gone = {piece.name for piece in before} - {piece.name for piece in after} - {""}
     there = {piece.name for piece in after} - {piece.name for piece in before} - {""}
@@ -184,7 +192,8 @@ def _moved(entries: list[Entry], texts: dict[str, str], new: dict[str, str]) -> 
     for entry in entries:
         if entry.was is not None or entry.path is None:
             continue
-        likely = [(_alike(texts[each.old or ""], new[entry.path]), each.was or "", each) for each in gone]
+        near = [each for each in gone if Path(each.was or "").suffix == Path(entry.path).suffix]
+        likely = [(_alike(texts[each.old or ""], new[entry.path]), each.was or "", each) for each in near]
         best = max(likely, default=None, key=lambda each: each[:2])
         if best is not None and best[0] >= _ALIKE:
             gone.remove(best[2])

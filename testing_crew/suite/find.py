@@ -12,7 +12,7 @@ from pathlib import Path
 from testing_crew.check import plan_of
 from testing_crew.errors import UserMistake
 from testing_crew.gate.reasons import VERDICTS
-from testing_crew.project.imports import imports_of, is_test, package_root, project_files, project_root
+from testing_crew.project.imports import imports_of, is_test, project_files, project_root
 from testing_crew.project.interpreter import interpreter_for
 from testing_crew.project.layout import pytest_settings
 from testing_crew.project.options import setting
@@ -21,10 +21,17 @@ from testing_crew.project.syntax import UNREADABLE, parse
 from testing_crew.runner.failures import failure_log, last_words
 from testing_crew.runner.plan import Variation
 from testing_crew.runner.run import Runner
+from testing_crew.suite.reading.importers import names_of, relative_imports
+from testing_crew.suite.reading.settings import USUAL_FILES
 
 MOST_MODULES = 3  # that one test file is judged against
 MOST_FILES = 2000  # that `project_files` gives at most
-_USUAL_NAMES = ("test_*.py", "*_test.py")
+ABOUT_NOTHING = (
+    "it is about no module of the project: it imports none, and its cases run no line of one",
+    "import the code and call it; or name the code with --target",
+)
+"""What is wrong with such a test file, and what mends it."""
+
 _NO_MODULES = {"setup.py", "noxfile.py", "fabfile.py"}  # what builds a project and what automates it
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -80,7 +87,7 @@ def _collected(folder: Path, interpreter: str | None) -> tuple[tuple[str, ...], 
     """The patterns of names of test files, and of folders that pytest does not go into."""
     version = probe(interpreter_for(interpreter, folder / "x.py").path).pytest or "8"
     settings = pytest_settings(folder, version)
-    names = setting(settings, "python_files") or _USUAL_NAMES
+    names = setting(settings, "python_files") or USUAL_FILES
     return tuple(names), tuple(setting(settings, "norecursedirs"))
 
 
@@ -163,9 +170,13 @@ def by_imports(test: Path, modules: Sequence[Path]) -> list[Path]:
     Names are compared from every folder that a module may be imported from; relative imports count by the file's place.
     """
     imported = imports_of(test)
-    beside = _relative_imports(test)
+    beside = relative_imports(test)
     found = [
-        module for module in modules if is_named_after(test, module) or module in beside or imported & _names(module)
+        module
+        for module in modules
+        if is_named_after(test, module)
+        or module in beside
+        or not imported.isdisjoint(names_of(module, project_root(module)))
     ]
     return sorted(found, key=lambda module: (not is_named_after(test, module), module.name == "__init__.py"))
 
@@ -193,32 +204,13 @@ def is_named_after(test: Path, module: Path) -> bool:
     return named.strip("_") == own.strip("_") != ""
 
 
+def package_of(module: Path) -> Path:
+    """The folder of the outermost package that ``module`` is of; its own folder where it is of none."""
+    folder = module.parent
+    while (folder.parent / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
 def _hands_on(module: Path) -> bool:
     return module.name == "__init__.py" and not has_functions(module)
-
-
-def _names(module: Path) -> set[str]:
-    """The dotted names under which ``module`` may be imported, from its package's folder up to the top of the project."""
-    inner, name = package_root(module)
-    names = {name}
-    top = project_root(module)
-    while inner != top and inner.is_relative_to(top):
-        name, inner = f"{inner.name}.{name}", inner.parent
-        names.add(name)
-    return names
-
-
-def _relative_imports(test: Path) -> set[Path]:
-    """The files that relative imports of ``test`` may stand for."""
-    try:
-        nodes = ast.walk(parse(test.read_bytes()))
-    except (OSError, *UNREADABLE):
-        return set()
-    found: set[Path] = set()
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.level:
-            folder = test.resolve().parents[min(node.level, len(test.resolve().parents)) - 1]
-            base = folder.joinpath(*(node.module or "").split(".")) if node.module else folder
-            for place in (base, *(base / alias.name for alias in node.names)):
-                found |= {place.with_name(place.name + ".py"), place / "__init__.py"}
-    return found

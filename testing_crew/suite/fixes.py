@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from testing_crew.project.imports import project_root
 from testing_crew.repair.loop import explain
 from testing_crew.repair.recorder import Recorder
 from testing_crew.runner.plan import Plan
+from testing_crew.suite.formats.words import escaped, printable
 from trace_logger import capture_enabled, unit_name
 from trace_logger.errors import PairFileError
 from trace_logger.jsonl import replacing
@@ -52,14 +52,15 @@ def note(plan: Plan, found: Judgement, *, traces: bool) -> bool:
     before = _read(file)
     earlier = before.attempts if before is not None and before.code.source == plan.code.source else ()
     others = [each for each in earlier if each.tests != plan.tests]
-    now = _attempt(plan, found)
+    if found.accepted:
+        others = [each for each in others if not any(dropped(each.tests, plan.tests))]
+    kept = printable(Refused(test=test, code=plan.code, attempts=(*others, _attempt(plan, found))))
     with suppress(OSError, PairFileError):
         if not found.accepted:
-            _keep(file, Refused(test=test, code=plan.code, attempts=(*others, now)))
+            _keep(file, kept)
             return False
-        mended = [each for each in others if not any(dropped(each.tests, plan.tests))]
-        written = bool(mended) and _record(plan.code, test, [*mended, now])
-        if written or not mended:
+        written = bool(others) and _record(plan.code, kept)
+        if written or not others:
             file.unlink(missing_ok=True)
         return written
     return False
@@ -80,17 +81,17 @@ def _attempt(plan: Plan, found: Judgement) -> Attempt:
     )
 
 
-def _record(code: CodeUnderTest, test: str, attempts: Iterable[Attempt]) -> bool:
-    """Write the trace; whether it was."""
+def _record(code: CodeUnderTest, mended: Refused) -> bool:
+    """Write the trace of what is now ``mended``, its last version being accepted; whether it was written."""
     place = Path(code.path or code.root)
     with Recorder("check") as recorder:
         if recorder.notice:
             warnings.warn(recorder.notice, stacklevel=4)  # whoever asked has not told it
-        recorder.start(str(project_root(place)), str(place), [code], MODEL)
-        for number, each in enumerate(attempts, 1):
+        recorder.start(escaped(str(project_root(place))), escaped(str(place)), [mended.code], MODEL)
+        for number, each in enumerate(mended.attempts, 1):
             kind = "generate" if number == 1 else "repair"
             recorder.keep(each.model_copy(update={"iteration": number, "kind": kind}))
-        recorder.finish(True, test)
+        recorder.finish(True, mended.test)
         return recorder.keeps
 
 

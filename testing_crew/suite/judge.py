@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from testing_crew.suite import find
 from testing_crew.suite.cache import made_by
 from testing_crew.suite.find import MOST_MODULES, Survey, has_functions
 from testing_crew.suite.modules import file_findings, module_findings, module_report, unnoticed
-from testing_crew.suite.pair import Judge, Options, Pair, Project, Tell, relative
+from testing_crew.suite.pair import Judge, Options, Pair, Project, Tell, relative, stoppable
 from testing_crew.suite.records import FileReport, SuiteReport
 
 MOST_GLANCES = 5  # that further test files take at what no file about a module notices of it
@@ -63,11 +63,14 @@ def check_suite(
     root = _root(tests, target)
     judge = Judge(runner, options, root)
     looked = [_Looked(test, root) for test in tests]
+    whole = target is not None or any(
+        path.is_dir() for path in paths
+    )  # of single files, what they are about is all that is told
     projects = _projects(judge, looked, target, interpreter)
-    with _stoppable(judge):
+    with stoppable(judge):
         work = {relative(each.test, root): partial(_judge_file, judge, each) for each in looked}
         _side_by_side(runner, work, tell)
-        left = _left_over([each for each in looked if each.project is not None])
+        left = _left_over([each for each in looked if each.project is not None]) if whole else []
         more = {relative(module, root): partial(_judge_more, judge, each, module) for each, module in left}
         _side_by_side(runner, more, tell)
         glances: dict[str, list[Pair]] = {}
@@ -84,7 +87,7 @@ def check_suite(
             hint="name another --target, or have tests written: testing-crew write FILE",
         )
     files = sorted((_file_report(each, root) for each in about), key=_strength)
-    return _report(root, files, looked, glances, projects, judge, began)
+    return _report(root, files, looked, glances, projects if whole else [], judge, began)
 
 
 def _root(tests: Sequence[Path], target: Path | None) -> Path:
@@ -128,8 +131,7 @@ def _judge_file(judge: Judge, each: _Looked) -> None:
             return
         modules = find.about(each.test, project.modules, each.survey.touched)
         if not modules:
-            each.trouble = "it is about no module of the project: it imports none, and its cases run no line of one"
-            each.hint = "import the code and call it; or name the code with --target"
+            each.trouble, each.hint = find.ABOUT_NOTHING
             return
         each.about = modules
         for module in modules:
@@ -225,16 +227,6 @@ def _side_by_side(runner: Runner, jobs: Mapping[str, Callable[[], None]], tell: 
                 raise
 
 
-@contextmanager
-def _stoppable(judge: Judge) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        pairs = "1 pair" if judge.done == 1 else f"{judge.done} pairs"
-        kept = f"{pairs} of a test file and a module are kept, and the same command goes on"
-        raise KeyboardInterrupt(f"stopped; {kept if judge.options.cache else 'nothing is kept (--no-cache)'}") from None
-
-
 def _file_report(each: _Looked, root: Path) -> FileReport:
     targets = tuple(pair.report for pair in each.pairs)
     return FileReport(
@@ -297,15 +289,8 @@ def _scope(project: Project, pairs: Mapping[str, object], root: Path) -> list[Pa
     """
     if project.wanted != frozenset(project.modules):
         return sorted(project.wanted)
-    about = {_package(module) for module in project.modules if relative(module, root) in pairs}
-    return [module for module in project.modules if _package(module) in about]
-
-
-def _package(module: Path) -> Path:
-    folder = module.parent
-    while (folder.parent / "__init__.py").is_file():
-        folder = folder.parent
-    return folder
+    about = {find.package_of(module) for module in project.modules if relative(module, root) in pairs}
+    return [module for module in project.modules if find.package_of(module) in about]
 
 
 def _run_by(module: Path | None, looked: Sequence[_Looked], root: Path) -> list[str]:

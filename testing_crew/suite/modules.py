@@ -12,15 +12,15 @@ from testing_crew.suite.pair import Change, Options, Pair
 from testing_crew.suite.records import FileReport, Finding, ModuleReport, Survivor
 
 MOST_UNNOTICED = 20  # of one module that become findings
-_NOTICED = ("killed", "raised", "timed_out")
+NOTICED = ("killed", "raised", "timed_out")  # the fates of a change that made a test fail
+_NOTICES_ALL_THE_SAME = {"no_mutant_killed", "always_equal", "no_assertion_about_target"}
 _T = TypeVar("_T")
 
 
 def unnoticed(pairs: Iterable[Pair]) -> set[Change]:
     """The changes of one module that none of its ``pairs`` notices.
 
-    Only a test file that is accepted for it can notice one: another may fail for another cause. A change that made no difference
-    where it was run, and that the other files do not run at all, makes none.
+    A change that made no difference where it was run, and that the other files do not run at all, makes none.
     """
     by_fate: dict[str, set[Change]] = {fate: set() for fate in get_args(Fate)}
     for pair in pairs:
@@ -30,16 +30,24 @@ def unnoticed(pairs: Iterable[Pair]) -> set[Change]:
 
 
 def noticed(pairs: Iterable[Pair]) -> set[Change]:
-    """The changes that made a test of an accepted file fail."""
-    accepted = [pair for pair in pairs if pair.report.accepted]
-    return {change for pair in accepted for change, fate in pair.fates.items() if fate in _NOTICED}
+    """The changes that made a test fail, of a file that is accepted or refused for what has no bearing on that.
+
+    Another (one that fails now and then, or looks at how it is run) may fail for another cause.
+    """
+    able = [pair for pair in pairs if {each.code for each in pair.report.reasons} <= _NOTICES_ALL_THE_SAME]
+    return {change for pair in able for change, fate in pair.fates.items() if fate in NOTICED}
+
+
+def key_of(survivor: Survivor) -> Change:
+    """The change that ``survivor`` tells of, as `pair.change_of` has it."""
+    return survivor.line, survivor.column, survivor.before, survivor.after
 
 
 def module_report(path: str, pairs: Sequence[Pair], glances: Sequence[Pair] = ()) -> ModuleReport:
     """What the ``pairs`` of the module ``path`` see of it together; ``glances`` are of files about other modules."""
     described: dict[Change, Survivor] = {}
     for each in (survivor for pair in pairs for survivor in pair.report.survivors):
-        key = (each.line, each.column, each.before, each.after)
+        key = key_of(each)
         described[key] = each if each.reached else described.get(key, each)
     seen, unseen = noticed([*pairs, *glances]), unnoticed([*pairs, *glances])
     coverages = [pair.report.coverage for pair in (*pairs, *glances)]

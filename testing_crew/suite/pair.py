@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from testing_crew.suite import find, fixes
 from testing_crew.suite.cache import Cache
 from testing_crew.suite.find import Survey
 from testing_crew.suite.records import Explained, Survivor, TargetReport
+from trace_logger.records import PytestRun
 
 Tell = Callable[[str, int, int], None]  # what is being looked at, how much of all is done, of how much
 Change = tuple[int, int, str, str]  # the line and the column of a changed text, the text before and after
@@ -171,21 +172,28 @@ class Judge:
     def pair(self, test: Path, module: Path, project: Project) -> Pair:
         """The whole gate on ``test`` against ``module``. Raises `UserMistake` and `SandboxError` as `check.check_file` does."""
         name = relative(test, self.root)
-        kept = _read(name, project.cache.read("pair", test, module))
+        kept = read(name, project.cache.read("pair", test, module))
         if kept is None:
             began = time.monotonic()
             plan, _ = plan_of(test, module, project.python)
             options = self.options
             gate = Gate(self.runner, repeats=options.repeats, mutants=options.mutants, seconds=options.seconds)
             found = gate.judge(plan)
+            first, others = found.run, without_skipped(plan, found.run)
+            if others is not None:
+                plan, found = others, gate.judge(others)
             report = pair_report(plan, found, self.root, time.monotonic() - began)
+            if others is not None:
+                names = ", ".join(case.node for case in first.cases if case.outcome != "passed")
+                note = f"skipped here, or expected to fail, and so not judged: {names}"
+                report = report.model_copy(update={"notes": (*report.notes, note)})
             kept = Pair(name, report, changes(found.fates))
             if found.run.verdict not in _PASSING:
-                project.cache.write(_written(kept), "pair", test, module)
+                project.cache.write(written(kept), "pair", test, module)
             with _writing:  # one writes to the store of traces at a time
                 fixes.note(plan, found, traces=options.traces)
         else:
-            kept = _told_from(kept, module, self.root)
+            kept = told_from(kept, module, self.root)
         self.done += 1
         return kept
 
@@ -193,12 +201,15 @@ class Judge:
         """Which of the changes ``left`` of ``module`` an accepted file notices that is about another module; raises as `pair`."""
         name = relative(test, self.root)
         kind = f"glance {hashlib.sha256(repr(sorted(left)).encode('utf-8', 'surrogatepass')).hexdigest()}"
-        kept = _read(name, project.cache.read(kind, test, module))
+        kept = read(name, project.cache.read(kind, test, module))
         if kept is not None:
-            return _told_from(kept, module, self.root)
+            return told_from(kept, module, self.root)
         began = time.monotonic()
         plan, _ = plan_of(test, module, project.python)
         first = self.runner.execute(plan)
+        others = without_skipped(plan, first.run)
+        if others is not None:
+            plan, first = others, self.runner.execute(others)
         fates: dict[Change, Fate] = {}
         if first.run.passed:
             trial = Trial(self.runner, plan, first)
@@ -209,8 +220,33 @@ class Judge:
         found = Judgement(first.run, first.run.passed, ())
         glanced = Pair(name, pair_report(plan, found, self.root, time.monotonic() - began), fates)
         if first.run.verdict not in _PASSING:
-            project.cache.write(_written(glanced), kind, test, module)
+            project.cache.write(written(glanced), kind, test, module)
         return glanced
+
+
+def without_skipped(plan: Plan, run: PytestRun) -> Plan | None:
+    """``plan`` without the cases that ``run`` skipped or expected to fail: of a person's file they say nothing.
+
+    None where there were none, where nothing else passed, or where that is not all that kept it from passing.
+    """
+    passed = any(case.outcome == "passed" for case in run.cases)
+    if run.verdict != "skipped" or not passed or plan.top is None:
+        return None
+    file = Path(plan.test).relative_to(plan.top) if Path(plan.test).is_relative_to(plan.top) else Path(plan.test)
+    left_out = [f"{file.as_posix()}::{case.node}" for case in run.cases if case.outcome != "passed"]
+    words = [word for node in left_out for word in ("--deselect", node)]
+    return replace(plan, options=replace(plan.options, kept=(*plan.options.kept, *words)))
+
+
+@contextmanager
+def stoppable(judge: Judge) -> Iterator[None]:
+    """Raise an interrupt of the work inside again, with a message that says how much of it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pairs = "1 pair" if judge.done == 1 else f"{judge.done} pairs"
+        kept = f"{pairs} of a test file and a module are kept, and the same command goes on"
+        raise KeyboardInterrupt(f"stopped; {kept if judge.options.cache else 'nothing is kept (--no-cache)'}") from None
 
 
 def _others(top: Path, tests: Iterable[Path]) -> list[Path]:
@@ -220,11 +256,12 @@ def _others(top: Path, tests: Iterable[Path]) -> list[Path]:
         return []
 
 
-def _written(pair: Pair) -> dict[str, Any]:
+def written(pair: Pair) -> dict[str, Any]:
+    """``pair`` as the cache keeps it."""
     return {"report": pair.report.model_dump(), "fates": [[*change, fate] for change, fate in pair.fates.items()]}
 
 
-def _read(test: str, kept: Any) -> Pair | None:
+def read(test: str, kept: Any) -> Pair | None:
     """A pair as it was kept; None for what is no such thing."""
     try:
         report = TargetReport.model_validate(kept["report"])
@@ -234,7 +271,7 @@ def _read(test: str, kept: Any) -> Pair | None:
         return None
 
 
-def _told_from(pair: Pair, module: Path, root: Path) -> Pair:
+def told_from(pair: Pair, module: Path, root: Path) -> Pair:
     """The same with the paths as they are from ``root``: an earlier check may have told them from another folder."""
     path = relative(module, root)
     survivors = tuple(each.model_copy(update={"path": path}) for each in pair.report.survivors)

@@ -1,7 +1,8 @@
-"""The runs behind a change's report: each changed test on its own, and the changed lines against the tests about them."""
+"""What the tests see of the changed lines of a module: small changes of these lines, against the test files about it."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,98 +13,27 @@ from pathlib import Path
 from testing_crew.check import plan_of
 from testing_crew.errors import SandboxError, UserMistake
 from testing_crew.gate.gate import Judgement
-from testing_crew.gate.text import read
 from testing_crew.mutation.fates import try_mutants
-from testing_crew.mutation.operators import Mutant, mutants, sample
-from testing_crew.mutation.text import OTHER
-from testing_crew.mutation.trial import Trial
-from testing_crew.project.syntax import UNREADABLE
-from testing_crew.runner.plan import Plan, Variation
-from testing_crew.runner.run import Execution
 from testing_crew.suite.change import FileChange
 from testing_crew.suite.find import has_functions
-from testing_crew.suite.pair import Change, Judge, Project, changes, pair_report, relative, survivors
-from testing_crew.suite.reading.texts import Text
+from testing_crew.suite.modules import NOTICED, key_of
+from testing_crew.suite.pair import (
+    Change,
+    Judge,
+    Options,
+    Pair,
+    Project,
+    changes,
+    pair_report,
+    read,
+    relative,
+    told_from,
+    written,
+)
 from testing_crew.suite.records import FileReport, Finding, ModuleReport, Survivor
 
-MOST_ALONE = 20  # mutants of one module that one test is tried against alone
 MOST_FINDINGS = 20  # of one kind and one module
-_USABLE = ("passed", "skipped")  # what a skip leaves is still run against the change
-_NOTICED = ("killed", "raised", "timed_out")
-
-
-def hollow_tests(
-    judge: Judge, project: Project, test: Path, modules: Sequence[Path], change: FileChange
-) -> list[Finding]:
-    """The changed tests of the file ``test`` of which no assertion fails whatever is changed in ``modules``, each run alone.
-
-    Of each module that a test runs, at most `MOST_ALONE` mutants of the lines that it runs are tried. A test that runs no line
-    of a module is hollow; one is not where there was nothing to try.
-    """
-    try:
-        text = Text(read(change.new))
-        plans = [plan_of(test, module, project.python)[0] for module in modules]
-    except (UserMistake, *UNREADABLE):
-        return []
-    changed = [name for name, _ in change.names if name in text.tests]
-    runs = [(plan, judge.runner.execute(plan)) for plan in plans] if changed else []
-
-    def seen(name: str) -> str:
-        said = ""
-        for plan, run in runs:
-            cases = frozenset(case.node for case in run.run.cases if _function(case.node) == name)
-            if not cases:
-                return ""
-            noticed, tried = _notices(judge, plan, run, cases)
-            if noticed:
-                return ""
-            if tried:
-                said = f"no assertion of it fails for any of {tried} small changes of the lines that it runs"
-            elif not any(cases & reached for reached in run.reached.values()):
-                said = said or f"it runs no line of {relative(plan.code.path or plan.code.module, judge.root)}"
-        return said
-
-    with judge.runner.side_by_side() as threads:
-        said = list(threads.map(seen, changed))
-    return [
-        Finding(
-            code="hollow",
-            level="error",
-            path=relative(test, judge.root),
-            line=text.functions[name].lineno,
-            message=f"{name} notices nothing: {says}",
-            mend="assert the exact result that it is about",
-            name=name,
-        )
-        for name, says in zip(changed, said, strict=True)
-        if says
-    ]
-
-
-def _function(node: str) -> str:
-    return node.partition("[")[0].replace("::", ".")
-
-
-def _notices(judge: Judge, plan: Plan, run: Execution, cases: frozenset[str]) -> tuple[bool, int]:
-    """Whether an assertion of ``cases`` alone fails for some mutant, and how many were tried until then."""
-    trial = Trial(judge.runner, plan, run)
-    found = mutants(plan.code.source, plan.range)
-    own = [each for each in found if any(cases & run.reached.get(line, frozenset()) for line in trial.lines(each))]
-    if not own:  # constants: what an import alone runs
-        own = [each for each in found if any("" in run.reached.get(line, ()) for line in trial.lines(each))]
-    tried = 0
-    for mutant in sample(own, MOST_ALONE):
-        alone = Variation(measure=False, source=mutant.source, only=cases, stop_first=True, wall_seconds=_patience(run))
-        made = judge.runner.execute(plan, alone)
-        if any(case.claim for case in made.run.cases):
-            return True, tried + 1
-        without_effect = made.mutant is not None and not made.mutant.changed and OTHER in mutant.edit.new
-        tried += not without_effect
-    return False, tried
-
-
-def _patience(run: Execution) -> float:
-    return max(2.0, 10 * run.run.duration)
+USABLE = ("passed", "skipped")  # what a skip leaves is still run against the change
 
 
 def code_seen(
@@ -138,9 +68,10 @@ def code_seen(
         noticed=seen.tried - len(seen.left),
         survivors=tuple(seen.left[key] for key in sorted(seen.left)),
     )
+    below = _below(report, seen, judge.options)
     if not seen.about:
-        return report, [] if seen.failing else _no_tests(seen.name, change), seen.failing
-    return report, [*_uncovered(seen.name, change, seen.missed), *_unnoticed(report)], seen.failing
+        return report, [] if seen.failing else [*_no_tests(seen.name, change), *below], seen.failing
+    return report, [*_uncovered(seen.name, change, seen.missed), *_unnoticed(report), *below], seen.failing
 
 
 @dataclass
@@ -153,42 +84,60 @@ class _Seen:
     failing: list[FileReport] = field(default_factory=list)
     left: dict[Change, Survivor] = field(default_factory=dict)
     missed: frozenset[int] = frozenset()
+    ran: frozenset[int] = frozenset()
     tried: int = 0
 
     def look(self, judge: Judge, test: Path, module: Path, project: Project) -> None:
         """Run ``test`` against the mutants that are left, those of all changed lines if it is the first."""
         path = relative(test, judge.root)
-        began = time.monotonic()
+        lines = frozenset(each.line for each in self.left.values()) if self.about else self.change.lines
+        limit = None if self.about else judge.options.mutants
         try:
-            plan, _ = plan_of(test, module, project.python)
-            run = judge.runner.execute(plan)
+            pair, ran = _against(judge, test, module, project, lines, limit)
         except (UserMistake, SandboxError) as error:
             self.failing.append(FileReport(path=path, accepted=False, trouble=error.message, hint=error.hint or ""))
             return
-        if run.run.verdict not in _USABLE:
-            refused = Judgement(run.run, False, (f"not_passed:{run.run.verdict}",))
-            report = pair_report(plan, refused, judge.root, time.monotonic() - began)
-            self.failing.append(FileReport(path=path, accepted=False, targets=(report,)))
+        if pair.report.verdict not in USABLE:
+            self.failing.append(FileReport(path=path, accepted=False, targets=(pair.report,)))
             return
-        unseen = self.change.lines.intersection(run.run.coverage.missed_lines)
-        lines = frozenset(each.line for each in self.left.values()) if self.about else self.change.lines
-        limit = None if self.about else judge.options.mutants
-        fates = try_mutants(judge.runner, plan, run, limit=limit, lines=lines) if lines else None
-        told = changes(fates)
-        if fates is not None and not self.about:
-            own = {_key(each): each for each in survivors(fates, self.name) if _within(each, lines)}
-            noticed = [mutant for mutant, fate in fates.of if fate in _NOTICED and _on(mutant, lines)]
-            self.left, self.tried = own, len(own) + len(noticed)
+        fates = pair.fates
+        if not self.about:
+            self.left = {key_of(each): each for each in pair.report.survivors if _within(each, lines)}
+            noticed = [change for change, fate in fates.items() if fate in NOTICED and _on(change, lines)]
+            self.tried = len(self.left) + len(noticed)
         else:
-            alike = [key for key in self.left if told.get(key) == "equivalent"]
+            alike = [key for key in self.left if fates.get(key) == "equivalent"]
             self.tried -= len(alike)
-            self.left = {key: each for key, each in self.left.items() if told.get(key) not in (*_NOTICED, "equivalent")}
+            self.left = {key: each for key, each in self.left.items() if fates.get(key) not in (*NOTICED, "equivalent")}
+        unseen = self.change.lines.intersection(pair.report.coverage.missed_lines)
         self.missed = self.missed & unseen if self.about else unseen
+        self.ran |= self.change.lines & ran
         self.about.append(path)
 
 
-def _key(each: Survivor) -> Change:
-    return each.line, each.column, each.before, each.after
+def _against(
+    judge: Judge, test: Path, module: Path, project: Project, lines: frozenset[int], limit: int | None
+) -> tuple[Pair, frozenset[int]]:
+    """What ``test`` sees of at most ``limit`` changes of ``lines`` of ``module``, and which lines it runs; raises as `plan_of`.
+
+    A file that passes is taken from the cache where nothing has changed since.
+    """
+    path = relative(test, judge.root)
+    kind = f"lines {hashlib.sha256(repr((sorted(lines), limit)).encode()).hexdigest()}"
+    kept = project.cache.read(kind, test, module)
+    if isinstance(kept, dict) and (found := read(path, kept.get("pair"))) is not None:
+        return told_from(found, module, judge.root), frozenset(kept.get("ran", ()))
+    began = time.monotonic()
+    plan, _ = plan_of(test, module, project.python)
+    run = judge.runner.execute(plan)
+    usable = run.run.verdict in USABLE
+    fates = try_mutants(judge.runner, plan, run, limit=limit, lines=lines) if usable and lines else None
+    reasons = () if usable else (f"not_passed:{run.run.verdict}",)
+    judged = Judgement(run.run, False, reasons, fates=fates)
+    pair = Pair(path, pair_report(plan, judged, judge.root, time.monotonic() - began), changes(fates))
+    if usable:
+        project.cache.write({"pair": written(pair), "ran": sorted(run.reached)}, kind, test, module)
+    return pair, frozenset(run.reached)
 
 
 def _within(each: Survivor, lines: frozenset[int]) -> bool:
@@ -196,9 +145,31 @@ def _within(each: Survivor, lines: frozenset[int]) -> bool:
     return not lines.isdisjoint(range(each.line, each.last_line + 1))
 
 
-def _on(mutant: Mutant, lines: frozenset[int]) -> bool:
-    first, _, last, _ = mutant.place
-    return not lines.isdisjoint(range(first, last + 1))
+def _on(change: Change, lines: frozenset[int]) -> bool:
+    first, _, before, _ = change
+    return not lines.isdisjoint(range(first, first + before.count("\n") + 1))
+
+
+def _below(module: ModuleReport, seen: _Seen, options: Options) -> list[Finding]:
+    """Which figures of the changed lines are below the thresholds; of a file that fails others tell."""
+    nothing = 0.0 if not seen.about and not seen.failing and seen.change.functions and seen.change.lines else None
+    lines = len(seen.ran - seen.missed) / counted if (counted := len(seen.ran | seen.missed)) else nothing
+    figures = (
+        ("least_noticed", options.least_noticed, module.noticed / module.tried if module.tried else nothing,
+         "of the small changes of the changed lines make a test fail"),
+        ("least_lines", options.least_lines, lines, "of the changed lines run"),
+    )  # fmt: skip
+    return [
+        Finding(
+            code="below",
+            level="error",
+            path=module.path,
+            message=f"{share:.0%} {what}, and [check] {name} asks for {least:.0%}",
+            mend="write tests for what is missed; the report lists it",
+        )
+        for name, least, share, what in figures
+        if share is not None and share < least
+    ]
 
 
 def _no_tests(name: str, change: FileChange) -> list[Finding]:

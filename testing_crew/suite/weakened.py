@@ -16,21 +16,10 @@ from typing import Literal
 from testing_crew.gate.text import read
 from testing_crew.gate.weight import FunctionNode
 from testing_crew.project.syntax import UNREADABLE
-from testing_crew.suite.reading.checks import (
-    ALWAYS,
-    EXACT,
-    HARDLY,
-    MEMBER,
-    NEAR,
-    SOME,
-    Check,
-    constants_in,
-    names_in,
-    shown,
-    shown_whole,
-)
+from testing_crew.suite.reading.checks import ALWAYS, EXACT, HARDLY, MEMBER, NEAR, SOME, Check
+from testing_crew.suite.reading.nodes import constants_in, names_in, shown, shown_whole
 from testing_crew.suite.reading.skips import Skip, skips_around, skips_in
-from testing_crew.suite.reading.texts import Text, fresh_in, rows_of
+from testing_crew.suite.reading.texts import Text, fresh_in, rows_of, running
 
 Kind = Literal["removed", "dropped", "swallowed", "skipped", "weaker", "rows"]
 _ALIKE = 0.6  # of the texts of two tests; below, one is not the other under a new name
@@ -81,8 +70,13 @@ class _Comparison:
 
     def __post_init__(self) -> None:
         texts = [self.after, *self.others]
-        self.fresh = [each for text in texts for each in fresh_in(self.before, text)]
-        had, has = (Counter(key for text in each for key in text.open_keys) for each in ([self.before], texts))
+        helpers = not self.before.tests  # a file beside tests
+        self.run = running(texts, helpers=helpers)
+        self.fresh = [
+            each for text, run in zip(texts, self.run, strict=True) for each in fresh_in(self.before, text, run)
+        ]
+        had = Counter(self.before.open_keys(*running([self.before], helpers=helpers)))
+        has = Counter(key for text, run in zip(texts, self.run, strict=True) for key in text.open_keys(run))
         self.kept = {key for key, times in had.items() if has[key] >= times}
         self.names = names_in(self.after.tree)
 
@@ -91,18 +85,33 @@ class _Comparison:
         pairs = _matched(before, after)
         yield from _skipped("", skips_around(before.tree), skips_around(after.tree))
         classes = {node.name: node for node in before.tree.body if isinstance(node, ast.ClassDef)}
+        left_out: set[str] = set()
         for node in after.tree.body:
             if isinstance(node, ast.ClassDef) and node.name in classes:
-                yield from _skipped(node.name, skips_around(classes[node.name]), skips_around(node))
+                skipped = list(_skipped(node.name, skips_around(classes[node.name]), skips_around(node)))
+                left_out |= {node.name} if skipped else set()
+                yield from skipped
         for name, function in before.functions.items():
-            if name in pairs:
+            if name in pairs and (name not in before.tests or pairs[name] in after.tests):
                 yield from self._less(name, pairs[name])
                 if name in before.tests:
                     yield from self._left_out(name, pairs[name])
+            elif name.partition(".")[0] in left_out:
+                continue  # told of the class
             elif name in before.tests and not self._is_elsewhere(name):
-                checks = before.checks[name]
-                said = " and ".join(f"`{check.text}`" for check in checks[:2]) or f"`{_last(function)}`"
-                yield Weak("removed", name, None, f"the test is gone, with {said}", before.uses(name))
+                yield self._removed(name, function)
+
+    def _removed(self, name: str, function: FunctionNode) -> Weak:
+        """The test ``name`` is gone, or its text is still there where pytest does not collect it."""
+        checks, after = self.before.checks[name], self.after
+        said = " and ".join(dict.fromkeys(f"`{check.text}`" for check in checks[:2])) or f"`{_last(function)}`"
+        keys = {check.key for check in checks}
+        idle = [each for each in after.functions if each not in after.tests and each not in self.run[0]]
+        left = next((each for each in idle if keys and keys <= {check.key for check in after.checks[each]}), None)
+        if left is None:
+            return Weak("removed", name, None, f"the test is gone, with {said}", self.before.uses(name))
+        says = f"pytest does not collect `{left}`, where {said} stands now"
+        return Weak("removed", name, after.functions[left].lineno, says, self.before.uses(name))
 
     def _less(self, name: str, now: str) -> Iterator[Weak]:
         """What the function ``now`` checks less than ``name`` did."""
@@ -264,9 +273,9 @@ def _skipped(name: str, was: list[Skip], now: list[Skip]) -> Iterator[Weak]:
         if known[skip.kind] > 0:
             known[skip.kind] -= 1
         else:
-            yield Weak(
-                "skipped", name, skip.line, f"{'it' if name else 'the whole file'} is left out by a new `{skip.text}`"
-            )
+            ignored = skip.kind.startswith("collect_ignore")
+            what = "it is" if name else "test files are" if ignored else "the whole file is"
+            yield Weak("skipped", name, skip.line, f"{what} left out by a new `{skip.text}`")
 
 
 def _last(function: FunctionNode) -> str:

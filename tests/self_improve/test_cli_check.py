@@ -1,7 +1,9 @@
 """``testing-crew check`` of a suite as a user meets it: the table, the formats, exit codes, and each mistake in a sentence."""
 
 import json
+import os
 import signal
+import sys
 import time
 
 import command_line
@@ -103,6 +105,42 @@ def test_a_file_of_the_users_is_not_written_over(project):
     assert done.returncode == 0, done.stderr
     assert "(html)" in done.stdout
     assert (project / "notes.html").read_text().startswith("<!doctype html>")
+
+
+def test_notes_that_name_us_and_links_are_not_written_over(project, tmp_path):
+    notes = "How we use testing-crew here\n"
+    (project / "notes.md").write_text(notes)
+    mistake(check("tests", *FEW, "--output", "notes.md"), "notes.md exists and is no report of testing-crew", "--force")
+    assert (project / "notes.md").read_text() == notes
+    (tmp_path / "outside").mkdir()
+    (project / "report.md").symlink_to(tmp_path / "outside" / "report.md")
+    (project / "reports").symlink_to(tmp_path / "outside")
+    for output in ("report.md", str(project / "report.md"), "reports/new.md"):
+        mistake(check("tests", *FEW, "--output", output, "--force"), "is a link, and no report is written through one")
+    assert list((tmp_path / "outside").iterdir()) == []
+    os.mkfifo(project / "pipe")
+    mistake(check("tests", *FEW, "--output", "pipe", "--force"), "pipe is no regular file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_name_that_is_no_unicode_is_told_escaped(project):
+    bad = os.fsdecode(os.fsencode(project / "tests") + b"/test_bad\xffname.py")
+    with open(bad, "w") as file:
+        file.write(HOLLOW)
+    done = check("tests", *FEW, "--json")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    found = json.loads(done.stdout)
+    assert [each["path"] for each in found["tests"]] == ["tests/test_bad\\udcffname.py", "tests/test_shop.py"]
+    done = check("tests", *FEW, "--output", "report.md")
+    assert done.returncode == 1, done.stderr
+    assert "tests/test_bad\\udcffname.py" in done.stdout
+    assert "written: report.md" in done.stdout
+
+
+def test_a_workspace_that_is_no_folder_is_said_to_be_none(project, tmp_path, monkeypatch):
+    (project / "testing_crew.toml").write_text('model = "embedded"\n')
+    monkeypatch.setenv("TESTING_CREW_HOME", str(project / "shop.py" / "home"))
+    mistake(check("tests", *FEW), "is no folder", "set TESTING_CREW_HOME")
 
 
 def test_the_settings_ask_for_how_much_must_be_noticed(project):

@@ -36,7 +36,7 @@ def test_a_change_that_weakens_a_test_adds_a_hollow_one_and_has_untested_code(ma
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
     assert "test_sums.py:11: test_sub: `assert sub(5, 5) == 0` became `assert sub(5, 5) is not None`" in said
-    assert "test_sums.py:14: test_more notices nothing" in said
+    assert "test_sums.py:14: test_more: it notices nothing" in said
     assert "sums.py:10: no test runs this changed line: `return a / 2`" in said
     found = json.loads(command_line.run("check", "--diff", "HEAD", "--json", *BRIEF).stdout)
     assert (found["rev"], found["passed"], found["cached"]) == ("HEAD", False, 1)
@@ -59,3 +59,17 @@ def test_what_cannot_be_compared_is_told_in_plain_words(made, tmp_path, monkeypa
     done = command_line.run("check", "--diff", "HEAD")
     assert done.returncode == 2
     assert "is not in a git repository" in done.stderr
+
+
+def test_a_change_that_is_well_tested_is_told_by_its_figures_and_in_several_reports(made):
+    (made.folder / "sums.py").write_text(SUMS.replace("a + b", "b + a"))
+    files = ["--output", "crew.md", "--output", "json=crew.txt"]
+    done = command_line.run("check", "--diff", "sums.py", *BRIEF, *files)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((made.folder / "crew.txt").read_text())["modules"][0]
+    assert found["tried"] == found["noticed"] > 0
+    assert f"1 module changed, {found['tried']} of {found['tried']} changes noticed" in done.stdout
+    assert "nothing to check" not in done.stdout
+    assert (made.folder / "crew.md").read_text().startswith("<!-- testing-crew -->")
+    printed = command_line.run("check", "--diff", *BRIEF, *files, "--format", "json")
+    assert json.loads(printed.stdout)["modules"][0] == found  # and nothing else is printed there

@@ -151,6 +151,42 @@ def test_what_cannot_be_done_is_an_error_in_plain_words(project: Path) -> None:
     served(project, agent)
 
 
+def test_a_project_that_begins_above_the_root_is_refused_and_nothing_of_it_is_told(project: Path) -> None:
+    test = project / "tests" / "test_shares.py"
+    test.write_text(RIGHT)
+    (project / "tests" / "helpers.py").write_text("def two():\n    return 2\n")
+
+    async def agent(client: ClientSession, call: Call) -> None:
+        for tool, arguments in (
+            ("check_tests", {"test_file": "test_shares.py"}),
+            ("check_tests", {"test_file": "test_shares.py", "target_file": "helpers.py"}),
+            ("list_survivors", {"target_file": "helpers.py"}),
+            ("write_tests", {"target_file": "helpers.py"}),
+        ):
+            answer = await call(tool, **arguments)
+            said = answer.content[0].text  # type: ignore[union-attr]
+            assert answer.isError, said
+            assert f"{project}, is outside of {test.parent}" in said
+            assert "with a higher folder: testing-crew mcp --root FOLDER" in said
+            assert "total" not in said
+
+    served(test.parent, agent)
+
+
+def test_a_module_that_a_link_leads_out_to_is_refused(project: Path) -> None:
+    (project / "shares.py").rename(project.parent / "shares.py")
+    (project / "shares.py").symlink_to(project.parent / "shares.py")
+    (project / "tests" / "test_shares.py").write_text(RIGHT)
+
+    async def agent(client: ClientSession, call: Call) -> None:
+        answer = await call("check_tests", test_file="tests/test_shares.py")
+        said = answer.content[0].text  # type: ignore[union-attr]
+        assert answer.isError, said
+        assert "total" not in said
+
+    served(project, agent)
+
+
 def test_tests_are_written_to_a_new_file_and_only_where_they_are_accepted(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

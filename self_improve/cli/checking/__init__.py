@@ -1,1 +1,1 @@
-"""``testing-crew check`` of a suite or a change: `suite.check_all`."""
+"""``testing-crew check`` of a suite or a change: its options, and where its report goes."""

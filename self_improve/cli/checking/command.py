@@ -28,8 +28,14 @@ def check(
         str | None,
         typer.Option("--format", help="text, json, github, sarif, junit, markdown or html.", show_default=False),
     ] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="With a change, only what is staged.")] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report there; its suffix may say the format.")
+        list[str] | None,
+        typer.Option(
+            metavar="[FORMAT=]FILE",
+            help="Write the report there, too; its suffix may say the format. May be given more than once.",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a FILE that is no report of ours.")] = False,
     mutants: Annotated[
@@ -62,7 +68,7 @@ def check(
     from testing_crew import config as settings
 
     config = settings.load(near if near.is_dir() else near.resolve().parent, {"interpreter": python}).config
-    if paths and target and is_one_file(paths, target) and (diff, form, output) == (None, None, None):
+    if paths and target and is_one_file(paths, target) and (diff, form) == (None, None) and not (output or staged):
         most, runs = (config.check.mutants if mutants is None else mutants), repeats or config.check.repeats
         raise typer.Exit(_check_one(paths[0], target, most, runs, config, as_json))
     if as_json and form not in (None, "json"):
@@ -70,7 +76,10 @@ def check(
 
         raise UserMistake(f"--json is --format json, and --format {form} is asked for too", hint="name one of them")
     form = "json" if as_json else form
-    order = Order(tuple(paths or ()), target, diff, form, output, force, mutants, repeats, not no_cache)
+    rev = "HEAD" if staged and diff is None else diff
+    order = Order(
+        tuple(paths or ()), target, rev, form, tuple(output or ()), force, mutants, repeats, not no_cache, staged
+    )
     raise typer.Exit(check_all(order, config))
 
 

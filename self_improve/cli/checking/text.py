@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from self_improve.cli.say import Console, text
-from testing_crew.suite.formats.words import made, ordered, place, row, several, summary, verdict
+from testing_crew.suite.formats.words import made, ordered, place, row, sentence, several, summary, verdict
 from testing_crew.suite.records import Finding, SuiteReport
 
 if TYPE_CHECKING:
@@ -35,17 +35,26 @@ def print_suite(console: Console, report: SuiteReport) -> None:
     shown = _some(ordered(report.findings))
     for each in shown:
         style = {"error": "red", "warning": "yellow"}.get(each.level, "dim")
-        console.print(text((f"{each.level}: ", style), f"{place(each)}: {each.message}"), soft_wrap=True)
+        console.print(text((f"{each.level}: ", style), f"{place(each)}: {sentence(each)}"), soft_wrap=True)
         if each.mend:
             console.print(f"         {each.mend}", style="dim", soft_wrap=True)
     if left := len(report.findings) - len(shown):
         console.print(
             f"and {several(left, 'finding')} more: --output report.html has all of them", style="dim", soft_wrap=True
         )
-    if not report.tests and not report.findings:
+    if report.rev is not None and report.modules:
+        console.print(_of_changes(report))
+    elif not report.tests and not report.findings:
         console.print("nothing to check: no change of the code's or the tests' behaviour")
     console.print(text((verdict(report), "green" if report.passed else "red"), f": {summary(report)}"), soft_wrap=True)
     console.print(made(report), style="dim", soft_wrap=True)
+
+
+def _of_changes(report: SuiteReport) -> str:
+    """How many modules a change touches, and how many small changes of the changed lines tests notice."""
+    tried, noticed = (sum(getattr(each, name) for each in report.modules) for name in ("tried", "noticed"))
+    said = f"{noticed} of {several(tried, 'change')} noticed" if tried else "nothing in the changed lines to try"
+    return f"{several(len(report.modules), 'module')} changed, {said}"
 
 
 def _table(report: SuiteReport) -> Table:

@@ -15,6 +15,7 @@ from testing_crew.suite.formats.words import (
     clipped,
     in_repository,
     ordered,
+    sentence,
     several,
     summary,
     verdict,
@@ -52,7 +53,7 @@ def _all_told(report: SuiteReport) -> str:
 
 def _annotation(report: SuiteReport, finding: Finding) -> str:
     path = in_repository(report, finding.path)
-    message = "\n".join(part for part in (finding.message, finding.mend) if part)
+    message = "\n".join(part for part in (sentence(finding), finding.mend) if part)
     properties: dict[str, str] = {}
     if path is not None:
         properties["file"] = path

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from testing_crew.errors import UserMistake
 from testing_crew.project.code import read_source, source_lines
-from testing_crew.suite.formats.words import KINDS, clean, in_repository, ordered
+from testing_crew.suite.formats.words import KINDS, clean, in_repository, ordered, sentence
 from testing_crew.suite.records import Finding, FindingCode, Level, SuiteReport, Survivor
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -82,7 +82,9 @@ def _result(report: SuiteReport, finding: Finding, prints: _Fingerprints) -> dic
         "ruleId": finding.code,
         "ruleIndex": _RULES.index(finding.code),
         "level": finding.level,
-        "message": {"text": clean("\n".join(part for part in (finding.message, finding.mend) if part)) or finding.code},
+        "message": {
+            "text": clean("\n".join(part for part in (sentence(finding), finding.mend) if part)) or finding.code
+        },
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         "partialFingerprints": {_FINGERPRINT: prints.of(finding)},
         **({"properties": {key: clean(value) for key, value in told.items()}} if told else {}),

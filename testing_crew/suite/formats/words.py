@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
 from testing_crew.suite.records import FileReport, Finding, FindingCode, Level, ModuleReport, SuiteReport
+from trace_logger.records import Record
+
+Made = TypeVar("Made", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ _NOTHING = "\N{EN DASH}"
 def clean(text: str) -> str:
     """``text`` with every character that only acts, and is not seen, as U+FFFD; tabs and line feeds stay."""
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def escaped(value: Any) -> Any:
+    r"""``value``, of JSON's types and tuples, with what is no Unicode in its texts (a byte of a file's name) as ``\udcff``."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {escaped(key): escaped(each) for key, each in value.items()}
+    return [escaped(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def printable(report: Made) -> Made:
+    """The same record with texts that every encoding and every format can hold."""
+    return type(report).model_validate(escaped(report.model_dump()))
 
 
 def clipped(text: str, most: int) -> str:
@@ -146,6 +163,11 @@ def share(part: float | None) -> str:
 def place(finding: Finding) -> str:
     """``path:line``, or the path alone."""
     return finding.path if finding.line is None else f"{finding.path}:{finding.line}"
+
+
+def sentence(finding: Finding) -> str:
+    """What a finding says, with the test or the function that it is about."""
+    return f"{finding.name}: {finding.message}" if finding.name not in finding.message else finding.message
 
 
 def in_repository(report: SuiteReport, path: str) -> str | None:

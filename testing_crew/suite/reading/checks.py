@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,8 @@ from dataclasses import dataclass, replace
 from testing_crew.gate.syntax import last_name
 from testing_crew.gate.weight import EXPECTING, FunctionNode, same
 from testing_crew.runner.inside.watch.asserts import claims
+from testing_crew.suite.reading.nodes import constants_in, names_in, shown, shown_whole, uses_of
 
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 EXACT, NEAR, MEMBER, SOME, HARDLY, ALWAYS = 5, 4, 3, 2, 1, 0
 """How much a check pins: one value; one but for a tolerance or all but its length; one of several; something; next to nothing."""
 
@@ -63,8 +62,6 @@ _RANKS = {
 }
 _NEAR = ("approx", "isclose", "allclose", "assert_allclose", "assertAlmostEqual", "assert_almost_equal")
 _TOLERANCES = {"rel": 0, "rel_tol": 0, "rtol": 0, "abs": 1, "abs_tol": 1, "atol": 1, "delta": 1}
-_OF_PYTEST = {"pytest", "approx", "raises", "warns", "param", "mock", "Mock", "MagicMock", "patch", "self", "cls"}
-_ORDINARY = frozenset(dir(builtins)) | _OF_PYTEST
 
 
 @dataclass(frozen=True)
@@ -107,32 +104,6 @@ class Reading:
             if any(claim.node is node for claim in claims(node))
             for check in _checks(node, values)
         ]
-
-
-def uses_of(node: ast.AST) -> frozenset[str]:
-    """The last names of what is called in ``node``, but for builtins and what is pytest's; all plain names where that is none."""
-    called = {last_name(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)} - _ORDINARY - {""}
-    called = {name for name in called if not name.startswith("assert")}
-    return frozenset(called or names_in(node) - _ORDINARY)
-
-
-def names_in(node: ast.AST) -> set[str]:
-    """The plain names and the attributes in ``node``."""
-    return {last_name(n) for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))}
-
-
-def constants_in(node: ast.AST) -> frozenset[str]:
-    """The literal values in ``node``, but for None."""
-    return frozenset(repr(n.value) for n in ast.walk(node) if isinstance(n, ast.Constant) and n.value is not None)
-
-
-def shown(node: ast.AST) -> str:
-    """``node`` as source on one line, a long one cut."""
-    try:
-        text = " ".join(ast.unparse(node).split())
-    except RecursionError:
-        text = "…"
-    return text if len(text) <= 100 else text[:99] + "…"
 
 
 def _statements(body: list[ast.stmt], guards: tuple[str, ...]) -> Iterator[tuple[ast.stmt, tuple[str, ...]]]:
@@ -199,14 +170,6 @@ def _check(whole: ast.AST, subject: ast.AST, rank: int, text: str, line: int, wo
         uses=uses_of(whole),
         constants=constants_in(whole),
     )
-
-
-def shown_whole(node: ast.AST) -> str:
-    """``node`` as source, uncut, to be compared."""
-    try:
-        return ast.unparse(node)
-    except RecursionError:
-        return ast.dump(node)[:1000]
 
 
 def _said(test: ast.expr, text: str, line: int) -> Iterator[Check]:

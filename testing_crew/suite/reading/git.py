@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing_crew.errors import UserMistake
+from testing_crew.suite.reading.settings import SETTINGS
 
 _QUIET = {
     "core.fsmonitor": "false",
@@ -33,8 +34,9 @@ _WITHOUT = "without --diff, all tests are checked: testing-crew check PATH"
 
 @dataclass(frozen=True)
 class Entry:
-    """A Python file that differs: ``old`` is what git calls its old text, ``was`` where that lay; both None for a new one.
+    """A Python file, or one of `SETTINGS`, that differs.
 
+    ``old`` is what git calls its old text, ``was`` where that lay; both None for a new one.
     Paths are relative to the top of the repository, with forward slashes; ``path`` is None where the file is gone.
     """
 
@@ -80,11 +82,14 @@ class Repository:
             )
         raise UserMistake(f"--diff {rev}: {first} and HEAD have no commit in common", hint=f"--diff {first}")
 
-    def changed(self, commit: str) -> list[Entry]:
-        """The Python files of the working tree that differ from those of ``commit``; what git ignores is left out."""
+    def changed(self, commit: str, *, staged: bool = False) -> list[Entry]:
+        """The Python files, and those of `SETTINGS`, that differ from those of ``commit``; what git ignores is left out.
+
+        They are those of the working tree, or with ``staged`` those that are staged: no file that git does not know.
+        """
         found = self._must(
             "diff", "--raw", "-z", "--find-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color",
-            "--ignore-submodules=all", commit, "--",
+            "--ignore-submodules=all", *(["--cached"] if staged else []), commit, "--",
         )  # fmt: skip
         entries: dict[str, Entry] = {}
         words = iter(os.fsdecode(found).split("\0"))
@@ -96,12 +101,15 @@ class Repository:
             last = next(words) if status[0] in "RC" else first
             path = last if status[0] != "D" and mode in _REGULAR else None
             was = first if status[0] not in "ACU" and old_mode in _REGULAR else None
-            entries[last] = Entry(_python(path), _python(was), old if _python(was) else None)
-        listed = os.fsdecode(self._must("ls-files", "-z", "--others", "--exclude-standard"))
-        for path in filter(_python, listed.split("\0")):
+            entries[last] = Entry(_wanted(path), _wanted(was), old if _wanted(was) else None)
+        for path in filter(_wanted, [] if staged else self.untracked()):
             gone = entries.get(path, Entry(None, None, None))  # where it was taken out of the index alone
             entries[path] = Entry(path, gone.was, gone.old)
         return [each for each in entries.values() if each.path or each.was]
+
+    def untracked(self) -> list[str]:
+        """The files that git does not know, but for those that it ignores."""
+        return os.fsdecode(self._must("ls-files", "-z", "--others", "--exclude-standard")).rstrip("\0").split("\0")
 
     def texts(self, names: Iterable[str]) -> dict[str, str]:
         """The text of each object of ``names``, in one go."""
@@ -220,5 +228,5 @@ def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     return " ".join(done.stderr.decode("utf-8", "replace").split())[:300]
 
 
-def _python(path: str | None) -> str | None:
-    return path if path is not None and path.endswith(".py") else None
+def _wanted(path: str | None) -> str | None:
+    return path if path is not None and (path.endswith(".py") or path.rpartition("/")[2] in SETTINGS) else None

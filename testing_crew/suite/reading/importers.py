@@ -33,7 +33,10 @@ class Importers:
         known = frozenset(modules)
         self._by: dict[Path, set[Path]] = defaultdict(set)
         for file in dict.fromkeys([*modules, *files]):
-            for imported in (*(m for name in imports_of(file) for m in self._named.get(name, ())), *_relative(file)):
+            for imported in (
+                *(m for name in imports_of(file) for m in self._named.get(name, ())),
+                *relative_imports(file),
+            ):
                 if imported in known and imported != file:
                     self._by[imported].add(file)
 
@@ -48,16 +51,17 @@ class Importers:
         return [file for file in among if file in direct], [file for file in among if file in reached - direct]
 
 
-def _relative(file: Path) -> set[Path]:
+def relative_imports(file: Path) -> set[Path]:
     """The files that relative imports of ``file`` may stand for."""
     try:
         nodes = list(ast.walk(parse(file.read_bytes())))
     except (OSError, *UNREADABLE):
         return set()
     found: set[Path] = set()
+    parents = file.resolve().parents
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(file.parents):
-            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(parents):
+            base = parents[node.level - 1].joinpath(*(node.module or "").split("."))
             for place in (base, *(base / alias.name for alias in node.names)):
                 found |= {place.with_name(place.name + ".py"), place / "__init__.py"}
     return found

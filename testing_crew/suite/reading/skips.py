@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from testing_crew.gate.syntax import last_name
 from testing_crew.gate.weight import FunctionNode
-from testing_crew.suite.reading.checks import FUNCTIONS, shown
+from testing_crew.suite.reading.nodes import FUNCTIONS, shown
 
 _SKIPS = frozenset(
     ("skip", "skipif", "xfail", "importorskip", "skipTest", "SkipTest", "skipIf", "skipUnless", "expectedFailure")
@@ -32,9 +32,12 @@ def skips_around(scope: ast.Module | ast.ClassDef) -> list[Skip]:
     for node in scope.body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            switch = next((last_name(each) for each in targets if last_name(each) in _SWITCHES), "")
+            switch = next((each.id for each in targets if isinstance(each, ast.Name) and each.id in _SWITCHES), "")
             if switch == "pytestmark" or _calls(node, "importorskip"):
                 found += _named(node, frozenset())
+            elif switch.startswith("collect_ignore"):
+                entries = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)] or [""]
+                found += [Skip(f"{switch} {entry!r}", node.lineno, shown(node)) for entry in entries]
             elif switch and not (switch == "__test__" and shown(node).endswith("True")):
                 found.append(Skip(switch, node.lineno, shown(node)))
         elif not isinstance(node, (*FUNCTIONS, ast.ClassDef)):

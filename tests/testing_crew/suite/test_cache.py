@@ -10,6 +10,8 @@ import pytest
 from testing_crew.project.python import inspect_interpreter
 from testing_crew.suite import cache as module
 from testing_crew.suite.cache import Cache
+from testing_crew.suite.formats import markdown
+from testing_crew.suite.records import SuiteReport
 
 FILES = {
     "pyproject.toml": "[tool.pytest.ini_options]\n",
@@ -18,8 +20,13 @@ FILES = {
     "pkg/b.py": "B = 1\n",
     "pkg/rates.json": "{}",
     "tests/conftest.py": "",
-    "tests/helper.py": "",
+    "tests/helper.py": "ROWS = '../rows/all.csv'\n",
     "tests/data/case.txt": "1",
+    "tests/cases.md": "3",
+    "tests/.data/v.txt": "3",
+    "tests/settings.ini": "# for testing-crew",
+    "pkg/build/__init__.py": "",
+    "rows/all.csv": "1,2",
     "tests/test_a.py": "import pkg.a\n",
     "tests/test_b.py": "from tests.test_a import x\n",
     "README.md": "Read.",
@@ -67,8 +74,14 @@ def test_the_same_contents_are_found_again(project):
         "tests/conftest.py",
         "tests/helper.py",
         "tests/data/case.txt",
+        "tests/cases.md",
+        "tests/.data/v.txt",
+        "tests/settings.ini",
+        "pkg/build/__init__.py",
+        "rows/all.csv",
         "pyproject.toml",
         "pkg/new.py",
+        "pytest.ini",
     ],
 )
 def test_a_change_that_every_test_may_see_makes_all_stale(project, changed):
@@ -90,9 +103,21 @@ def test_a_changed_test_file_is_stale_with_those_that_import_it_alone(project):
     assert found(project, "test_b") is None
 
 
-@pytest.mark.parametrize("changed", ["README.md", "reports/old.xml", "reports/new.html", ".coverage"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "README.md",
+        "reports/old.xml",
+        "reports/new.html",
+        ".coverage",
+        "tests/.pytest_cache/v/nodeids",
+        "pkg/.mypy_cache/a.json",
+        "build/lib/pkg/a.py",
+    ],
+)
 def test_what_no_test_sees_makes_nothing_stale(project, changed):
     keep(project)
+    (project / changed).parent.mkdir(parents=True, exist_ok=True)
     (project / changed).write_text("other")
     assert found(project, "test_a") == {"of": "test_a"}
 
@@ -100,9 +125,18 @@ def test_what_no_test_sees_makes_nothing_stale(project, changed):
 def test_a_report_of_ours_beside_the_code_makes_nothing_stale(project):
     (project / "flat.py").write_text("")
     keep(project)
-    (project / "report.html").write_text("<!-- made by testing-crew -->")
-    assert found(project, "test_a") == {"of": "test_a"}
-    (project / "data.csv").write_text("1,2")
+    for large in (False, True):
+        made = markdown.render(SuiteReport(root=str(project), made_by="testing-crew 1", passed=True))
+        (project / "report.md").write_text(made + "more\n" * 100_000 * large)
+        assert found(project, "test_a") == {"of": "test_a"}
+    (project / "report.md").write_text("We use testing-crew here.")
+    assert found(project, "test_a") is None
+
+
+def test_data_with_the_words_of_a_report_is_data(project):
+    (project / "tests" / "cases.md").write_text("How we use testing-crew: <!-- testing-crew -->\n")
+    keep(project)
+    (project / "tests" / "cases.md").write_text("How we used testing-crew: <!-- testing-crew -->\n")
     assert found(project, "test_a") is None
 
 

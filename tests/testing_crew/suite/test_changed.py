@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from repositories import Made, needs_git
+from repositories import Made, git, needs_git
 
 from testing_crew.errors import UserMistake
 from testing_crew.runner.run import Limits, Runner
@@ -100,7 +100,7 @@ def test_a_hollow_test_is_named_and_one_that_is_not_is_not(check):
     hollow = "\n\ndef test_more():\n    price(2, 2)\n    assert True\n\n\ndef test_tax_of_much():\n    assert tax(50) == 10\n"
     report = check(test_rates=TEST_RATES + hollow)
     assert told(report) == [("hollow", "error", "test_rates.py", 22)]
-    assert "test_more" in report.findings[0].message
+    assert report.findings[0].name == "test_more"
     assert not report.passed
     assert report.tests[0].accepted  # as a whole it is a good file
 
@@ -203,3 +203,47 @@ def test_only_the_tests_and_the_modules_asked_for_are_looked_at(check, made):
     assert [each.path for each in report.modules] == ["rates.py"]
     with pytest.raises(UserMistake, match="no such file or folder"):
         check(paths=[made.folder / "nowhere"])
+
+
+def test_a_module_in_the_place_of_a_test_narrows_the_look(check, made):
+    (made.folder / "other.py").write_text("def far():\n    return 2\n")
+    (made.folder / "rates.py").write_text(RATES.replace("return count * each", "return each * count"))
+    report = check(paths=[made.folder / "rates.py"])
+    assert ([each.path for each in report.modules], told(report)) == (["rates.py"], [])
+    assert check(paths=[made.folder / "rates.py", made.folder / "other.py"]).tests[0].path == "test_other.py"
+
+
+def test_a_change_is_asked_for_as_much_as_a_suite(made, runner):
+    (made.folder / "rates.py").write_text(
+        RATES + "\n\ndef gift(to):\n    return to + 'x'\n\n\ndef half(n):\n    return n / 2\n"
+    )
+    (made.folder / "test_more.py").write_text("from rates import half\n\n\ndef test_half():\n    assert half(4) == 2\n")
+    options = Options(mutants=20, repeats=3, least_lines=0.9, least_noticed=0.9)
+    report = check_change("HEAD", [], None, options, runner)
+    below = [each.message for each in report.findings if each.code == "below"]
+    assert ("of the changed lines run, and [check] least_lines asks for 90%" in below[1], len(below)) == (True, 2)
+    assert below[0].startswith(f"{report.modules[0].noticed / report.modules[0].tried:.0%} of the small changes")
+    assert not report.passed
+    assert check_change("HEAD", [], None, Options(mutants=20, repeats=3), runner).passed
+
+
+def test_what_was_found_of_a_change_is_kept(check, runner, monkeypatch):
+    files = {
+        "rates": RATES.replace("amount / 5", "(amount / 5)+ 0"),
+        "test_rates": TEST_RATES + "\n\ndef test_more():\n    tax(5)\n",
+    }
+    first = check(**files)
+    assert ("hollow", "error", "test_rates.py", 22) in told(first)
+    monkeypatch.setattr(runner, "execute", None)  # nothing can be run
+    again = check(**files)
+    assert (told(again), again.modules) == (told(first), first.modules)
+
+
+def test_what_is_staged_alone(made, runner):
+    (made.folder / "test_mine.py").write_text("def test_mine():\n    assert True\n")
+    (made.folder / "rates.py").write_text(RATES.replace("amount / 5", "amount / 6"))
+    report = check_change("HEAD", [], None, Options(mutants=5, repeats=2), runner, staged=True)
+    assert (report.tests, report.modules, report.findings) == ((), (), ())
+    git(made.folder, "add", "rates.py")
+    report = check_change("HEAD", [], None, Options(mutants=5, repeats=2), runner, staged=True)
+    assert told(report) == [("not_accepted", "error", "test_rates.py", None)]

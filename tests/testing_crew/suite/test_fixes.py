@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import command_line
@@ -92,6 +93,25 @@ def test_all_that_was_tried_on_the_way_is_in_the_trace(check: Check) -> None:
     ]
     assert trace.attempts[0].reasons
     assert (trace.model, trace.accepted, Path(trace.test_file or "").name) == ("check", True, "test_shares.py")
+
+
+@pytest.mark.filterwarnings("ignore:Attempts are kept")
+def test_names_that_are_no_unicode_are_kept_escaped(gate: Gate, project: Path) -> None:
+    test = project / "test_shares.py"
+    written = []
+    for tests in (WRONG, RIGHT):
+        test.write_text(tests)
+        plan, _ = plan_of(test, project / "shares.py")
+        odd = replace(
+            plan, test="test_bad\udcffname.py", code=plan.code.model_copy(update={"path": "/odd\udcff/shares.py"})
+        )
+        written.append(fixes.note(odd, gate.judge(plan), traces=True))
+    assert written == [False, True]
+    with TraceStore.open() as store:
+        (summary,) = store.list_traces()
+        trace = store.get_trace(summary.id)
+    assert [attempt.tests for attempt in trace.attempts] == [WRONG, RIGHT]
+    assert (trace.test_file or "").endswith("test_bad\\udcffname.py")
 
 
 def test_a_file_that_tests_less_than_the_refused_one_mends_nothing(check: Check) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,7 +13,11 @@ from xml.etree import ElementTree as etree
 import pytest
 from markdown_it import MarkdownIt
 
+from self_improve.cli.checking.reports import FORMATS as RENDERED
+from self_improve.cli.checking.reports import rendered
 from testing_crew.suite.formats import github, html, junit, markdown, sarif
+from testing_crew.suite.formats.ours import is_ours
+from testing_crew.suite.formats.words import printable
 from testing_crew.suite.records import FileReport, Finding, SuiteReport
 
 from . import example
@@ -43,6 +48,48 @@ def test_each_says_early_who_made_it_and_can_be_written_as_utf_8(form, report, t
 def test_nothing_found_is_a_report_too(form, tmp_path):
     empty = SuiteReport(root=str(tmp_path), made_by="testing-crew 0.1.0", passed=True)
     assert re.search("passed", form.render(empty), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("form", RENDERED)
+@pytest.mark.parametrize("report", [example.suite, example.change, example.large])
+def test_a_report_is_known_again_and_other_files_are_not_taken_for_one(form, report, tmp_path):
+    text = rendered(report(tmp_path), form)
+    file = tmp_path / "report"
+    file.write_bytes(text.encode())
+    assert is_ours(file)
+    (tmp_path / "link").symlink_to(file)
+    assert not is_ours(tmp_path / "link")
+    file.write_bytes(text.replace("\n", "\r\n").encode())  # as git may check it out
+    assert is_ours(file)
+    for other in (f"My notes.\n{text}", text.replace("testing-crew", "other-crew"), ""):
+        file.write_text(other)
+        assert not is_ours(file)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "How we use testing-crew here\n",
+        "testing-crew check of /srv/shop\nfailed twice today, see testing-crew, 1.0 s\nask Ann\n",
+        "<p>made by testing-crew</p>\n<!-- testing-crew -->\n",
+        "<!doctype html>\n<html lang='en'>\n<!-- testing-crew -->\n",
+        '{"runs": [{"tool": {"driver": {"name": "other", "also": "testing-crew"}}}]}',
+        '<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="pytest"><testsuite name="testing-crew"/></testsuites>',
+    ],
+)
+def test_what_only_names_us_is_no_report_of_ours(notes, tmp_path):
+    (tmp_path / "notes").write_text(notes)
+    assert not is_ours(tmp_path / "notes")
+
+
+@pytest.mark.parametrize("form", RENDERED)
+def test_a_name_that_is_no_unicode_comes_out_escaped(form, tmp_path):
+    name = "tests/test_bad\udcffname.py"
+    finding = Finding(code="not_run", level="error", path=name, message=f"{name} is broken")
+    files = (FileReport(path=name, accepted=False, trouble="it is broken"),)
+    report = SuiteReport(root=str(tmp_path), made_by="testing-crew 1", passed=False, tests=files, findings=(finding,))
+    text = rendered(printable(report), form).encode().decode()
+    assert "bad\\udcffname" in unescape(unquote(text)).replace("\\\\", "\\")
 
 
 # GitHub's workflow commands
@@ -80,7 +127,7 @@ def test_annotations_stand_on_their_lines_with_the_errors_first(suite):
         "endLine": "16",
         "title": "Change that no test notices",
     }
-    assert "the docstring says 100%, and\nthe code: otherwise" in [message for _, _, message in between]
+    assert "shout: the docstring says 100%, and\nthe code: otherwise" in [message for _, _, message in between]
 
 
 def test_a_hostile_message_or_path_is_no_command_of_its_own(tmp_path):

@@ -202,7 +202,7 @@ def test_a_target_leaves_out_what_is_about_something_else(report, root, home, ru
 def test_what_is_below_a_threshold_is_an_error(report, root, home, runner):
     tests = [root / "tests/test_shop.py", root / "tests/test_front.py"]
     asked = replace(FEW, least_noticed=0.95, least_lines=0.9)
-    found = check_suite(tests, None, asked, runner)
+    found = check_suite(tests, root, asked, runner)
     below = {(each.path, each.level) for each in found.findings if each.code == "below"}
     assert ("shop.py", "error") in below
     assert ("lonely.py", "error") in below
