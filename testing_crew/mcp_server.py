@@ -22,6 +22,7 @@ from mcp.types import ToolAnnotations
 
 from testing_crew.answers.judging import Answers
 from testing_crew.answers.records import Checked, Survivors, Written
+from testing_crew.suite.cache import made_by
 from testing_crew.suite.pair import Tell
 
 _EVERY_SECONDS = 0.5  # that progress is told
@@ -99,6 +100,7 @@ class Desk:
 def server_for(desk: Desk) -> FastMCP[None]:
     """The server with its tools, for which ``desk`` has the work done."""
     server: FastMCP[None] = FastMCP("testing-crew", _INSTRUCTIONS, log_level="WARNING", lifespan=_printing_elsewhere)
+    server._mcp_server.version = made_by().rpartition(" ")[2]  # else it is the library's
     looking = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
     adding = ToolAnnotations(readOnlyHint=False, destructiveHint=False, openWorldHint=True)
 

@@ -25,6 +25,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _OF_TABLES = (*_DISPLAYS, ast.Constant, ast.UnaryOp, ast.unaryop, ast.expr_context)
 _LEAST_OF_TABLE = 10  # entries
+_SETTINGS = {"__all__", "TYPE_CHECKING"}
 _FOR_TYPE_CHECKERS = {"overload", "override", "final", "no_type_check"}
 # What a code object says apart from its place in the file.
 _OF_CODE = (
@@ -215,8 +216,8 @@ class Text:
         return around[-1].start if around else None
 
     def left_alone(self) -> list[tuple[int, int]]:
-        """Spans where a mutant would say nothing: annotations, docstrings, ``__all__``, what runs for type checkers
-        or for the command line only.
+        """Spans where a mutant would say nothing: annotations, docstrings, ``__all__``, ``TYPE_CHECKING``, what runs for type
+        checkers or for the command line only.
         """
         found: list[tuple[int, int]] = []
         for node in ast.walk(self.tree):
@@ -237,7 +238,7 @@ class Text:
             for parameter in getattr(node, "type_params", []):
                 found.append(self.span(parameter))
             targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
-            if isinstance(node, ast.stmt) and any(_last_name(target) == "__all__" for target in targets):
+            if isinstance(node, ast.stmt) and any(_last_name(target) in _SETTINGS for target in targets):
                 found.append(self.span(node))
         return found
 

@@ -75,11 +75,12 @@ def _table(report: SuiteReport) -> Table:
 
 
 def _some(findings: list[Finding]) -> list[Finding]:
-    """Those that matter most, of one kind and file only a few."""
+    """Every error, and of the others those that matter most, of one kind and file only a few."""
     seen: Counter[tuple[str, str]] = Counter()
     some: list[Finding] = []
     for each in findings:
         seen[each.code, each.path] += 1
-        if seen[each.code, each.path] <= _MOST_ALIKE:
+        few = seen[each.code, each.path] <= _MOST_ALIKE and len(some) < _MOST_FINDINGS
+        if each.level == "error" or few:
             some.append(each)
-    return some[:_MOST_FINDINGS]
+    return some

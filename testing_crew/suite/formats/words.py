@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from testing_crew.suite.records import FileReport, Finding, FindingCode, Level, ModuleReport, SuiteReport
-from trace_logger.records import Record
+from trace_logger.records import Mutants, Record
 
 Made = TypeVar("Made", bound=Record)
 
@@ -98,7 +98,12 @@ def verdict(report: SuiteReport) -> str:
 def summary(report: SuiteReport) -> str:
     """The figures in a sentence: files accepted, errors, warnings, and what it was compared with."""
     accepted = sum(each.accepted for each in report.tests)
-    parts = [f"{accepted:,} of {several(len(report.tests), 'test file')} accepted"]
+    files = (
+        f"{accepted:,} of {several(len(report.tests), 'test file')} accepted"
+        if report.tests
+        else "no test file to judge"
+    )
+    parts = [files]
     parts += [several(at_level(report, "error"), "error"), several(at_level(report, "warning"), "warning")]
     if report.rev is not None:
         parts.append(f"changes since {clean(report.rev)} only")
@@ -126,7 +131,10 @@ class Row:
 
 
 def row(file: FileReport) -> Row:
-    """The line of ``file``: its figures are those of the module that it is most about."""
+    """The line of ``file``: its figures are those of the module that it is most about.
+
+    Noticed is what an assertion noticed; what only made a test fail by an exception, or too slow, is told beside it.
+    """
     main = file.main
     why = [(file.trouble, file.hint)] if file.trouble else []
     if main is not None and not file.accepted:
@@ -140,9 +148,15 @@ def row(file: FileReport) -> Row:
         why=tuple(why),
         lines=share(main.coverage.line if main else None),
         branches=share(main.coverage.branch if main else None),
-        noticed=f"{mutants.killed} of {counted}" if mutants and counted else _NOTHING,
+        noticed=_noticed(mutants) if mutants and counted else _NOTHING,
         flaky=_NOTHING if not runs else "no" if runs.passed == runs.runs else f"passed {runs.passed} of {runs.runs}",
     )
+
+
+def _noticed(mutants: Mutants) -> str:
+    crashed = mutants.raised + mutants.timed_out
+    more = f" (+{crashed} by an exception)" if crashed else ""
+    return f"{mutants.killed} of {mutants.tried - mutants.equivalent}{more}"
 
 
 def figures(module: ModuleReport) -> list[str]:
