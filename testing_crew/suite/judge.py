@@ -256,7 +256,8 @@ def _report(
     began: float,
 ) -> SuiteReport:
     pairs = _by_module(looked)
-    paths = {relative(module, root): module for project in projects for module in _scope(project, pairs, root)}
+    scope = (module for project in projects for module in _scope(project, pairs, root) if has_functions(module))
+    paths = {relative(module, root): module for module in scope}
     modules = [module_report(path, pairs.get(path, []), glances.get(path, [])) for path in sorted({*paths, *pairs})]
     by_path = {file.path: file for file in files}
     untried = [each for each in looked if each.trouble and each.project]
