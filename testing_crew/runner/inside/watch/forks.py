@@ -67,6 +67,7 @@ class Forks:
         self._open: set[int] = set()
         self._running: list[_Fork] = []
         self._left: deque[tuple[int, int, int, str, Sequence[str] | None, float]] = deque()
+        self._whole: set[int] = set()  # those whose chosen cases passed, and that are tried with all of them
         self._clean: dict[str, int] = {}
         self._answers: dict[int, dict[str, Any]] = {}  # the first is of no change
 
@@ -101,7 +102,6 @@ class Forks:
         self._jobs = 1 if os.path.exists(mark) else self._jobs
         self._clean = self._times()
         self._left = deque((number, *each) for number, each in enumerate(self._wanted, 1))
-        whole: set[int] = set()
         while self._left or self._running:
             while self._left and len(self._running) < self._jobs:
                 number, start, end, new, cases, seconds = self._left.popleft()
@@ -111,8 +111,8 @@ class Forks:
             number = self._finish_next()
             start, end, new, cases, seconds = self._wanted[number - 1]
             passed = number in self._answers and self._answers[number]["exit"] == 0
-            if cases is not None and passed and number not in whole:
-                whole.add(number)
+            if cases is not None and passed and number not in self._whole:
+                self._whole.add(number)
                 del self._answers[number]
                 longest = max(seconds, _SLOWER * self._answers[0]["seconds"])
                 self._left.appendleft((number, start, end, new, None, longest))
@@ -212,6 +212,7 @@ class Forks:
         self._jobs = 1
         for each in spoilt:
             self._answers.pop(each, None)
+            self._whole.discard(each)
             self._left.appendleft((each, *self._wanted[each - 1]))
         self._clear()
 
