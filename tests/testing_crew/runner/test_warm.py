@@ -302,12 +302,21 @@ def test_prepared_processes_that_die_cost_no_run(project: Project, which: int) -
 
 def _prepared(pid: int) -> list[int]:
     """The processes below ``pid`` that runs come from (the sandbox, what forks, what makes rooms), the oldest first."""
+    return sorted(n for n in _below(pid) if _command(n).count(b"_testing_crew_zygote.py"))
+
+
+def _below(pid: int) -> list[int]:
     children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+    for task in Path("/proc").glob(f"{pid}/task/*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             children += map(int, (task / "children").read_text().split())
-    below = [found for child in children for found in (child, *_prepared(child))]
-    return sorted(n for n in below if Path(f"/proc/{n}/cmdline").read_bytes().count(b"_testing_crew_zygote.py"))
+    return [found for child in children for found in (child, *_below(child))]
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 TOGETHER = {
