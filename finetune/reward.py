@@ -189,7 +189,7 @@ def grade(runner: Runner, plan: Plan, mutants: int = MUTANTS) -> Reward:
     count = found.mutants
     too_long = _too_long(tree, plan.tests, _lines(plan) * covers + (count.killed if count else 0))
     if run.passed:
-        kills = count.killed / max(1, count.tried - count.equivalent) if count else 0.0
+        kills = count.killed / max(1, count.counted) if count else 0.0
         # Flaky or not: what passes and is refused is worth less than what honestly fails.
         worth = HONEST + COVERS * covers + KILLS * kills - TOO_LONG * too_long if found.accepted else 0.0
         made |= {"passes": 1.0, "kills": kills, "accepted": found.accepted, "refused": found.reasons}

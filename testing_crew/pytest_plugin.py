@@ -97,7 +97,7 @@ class _Verdicts:
 
         # the Python that runs pytest here is the one that has what the tests need
         python = chosen.interpreter or sys.executable
-        options = Options(chosen.check.mutants, chosen.check.repeats, traces=chosen.traces.enabled)
+        options = Options.of(chosen)
         if options.traces:
             self.notice = first_time_notice(trace_db())
         with runner_for(chosen) as runner:
@@ -133,8 +133,8 @@ def _lines(file: FileReport) -> Iterator[str]:
         return
     mutants = about.mutants
     noticed = ""
-    if mutants is not None and mutants.tried > mutants.equivalent:
-        noticed = f"; {mutants.killed} of {mutants.tried - mutants.equivalent} changes of {about.target} noticed"
+    if mutants is not None and mutants.counted:
+        noticed = f"; {mutants.killed} of {mutants.counted} changes of {about.target} noticed"
     if file.accepted:
         yield f"{file.path}: accepted{noticed}"
         return

@@ -120,10 +120,14 @@ class Mutants(Record):
     survivors: tuple[str, ...] = ()
 
     @property
+    def counted(self) -> int:
+        """How many of those tried make a difference."""
+        return self.tried - self.equivalent
+
+    @property
     def score(self) -> float | None:
         """The share that a claim killed, of those tried that make a difference; None when there is none."""
-        counted = self.tried - self.equivalent
-        return self.killed / counted if counted else None
+        return self.killed / self.counted if self.counted else None
 
 
 class Stability(Record):

@@ -87,7 +87,7 @@ def measure(
         "accepted": accepted,
         "interval": [round(each, 3) for each in rate(accepted, len(loops)).bounds],
         "parses": round(sum(map(_parses, (a.completion for a in attempts))) / max(1, len(attempts)), 3),
-        "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.tried - m.equivalent for m in tried)), 3),
+        "mutants_noticed": round(sum(m.killed for m in tried) / max(1, sum(m.counted for m in tried)), 3),
         "seconds_a_unit": round(seconds / max(1, len(loops)), 2),
         "units_a_minute": round(60 * len(loops) / seconds, 1),
         "why_not": dict(whys.most_common(10)),

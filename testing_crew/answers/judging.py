@@ -75,7 +75,7 @@ class Answers:
         """What the tool check_tests answers."""
         test = self.path(test_file)
         chosen = configuration.load(test.parent).config
-        options = _options(chosen)
+        options = Options.of(chosen)
         with self._running(runner_for(chosen)) as runner:
             if target_file is None:
                 report = check_suite([test], None, options, runner, interpreter=chosen.interpreter, tell=tell)
@@ -98,7 +98,7 @@ class Answers:
         chosen = configuration.load(target.parent).config
         tests = [self.path(each) for each in test_files] if test_files else self._tests_of(target, chosen.interpreter)
         with self._running(runner_for(chosen)) as runner:
-            options = _options(chosen)
+            options = Options.of(chosen)
             report = check_suite(tests, target, options, runner, interpreter=chosen.interpreter, tell=tell)
         names = [relative(test, self.root) for test in tests]
         shown = relative(target, self.root)
@@ -134,10 +134,6 @@ class Answers:
             return write(crew, path, function, self.root, tell)
 
 
-def _options(chosen: configuration.Config) -> Options:
-    return Options(chosen.check.mutants, chosen.check.repeats, traces=chosen.traces.enabled)
-
-
 def _about(file: FileReport) -> TargetReport:
     if file.main is None:
         raise UserMistake(f"{file.path} could not be judged: {file.trouble}", hint=file.hint or "name its target_file")
@@ -151,7 +147,7 @@ def _unnoticed(each: Survivor) -> Unnoticed:
 def _checked(found: TargetReport, test: str) -> Checked:
     found, test = printable(found), escaped(test)
     mutants = found.mutants
-    tried = mutants.tried - mutants.equivalent if mutants else 0
+    tried = mutants.counted if mutants else 0
     noticed = mutants.killed if mutants else 0
     unnoticed = [_unnoticed(each) for each in found.survivors]
     words = [f"{test} against {found.target}: {'accepted' if found.accepted else 'not accepted'}."]

@@ -23,7 +23,7 @@ from testing_crew.gate.repair import dropped
 from testing_crew.gate.text import DOUBTS, blinded, forgives, judge
 from testing_crew.mutation.fates import Fates, kills_another, try_mutants
 from testing_crew.mutation.operators import Mutant, disabled
-from testing_crew.mutation.trial import read_fate
+from testing_crew.mutation.trial import Trial
 from testing_crew.project.code import source_lines
 from testing_crew.project.syntax import parse
 from testing_crew.runner.failures import failure_log
@@ -141,7 +141,7 @@ class Gate:
         # A unit without a function (an enum, a bare record) runs when it is imported: there a crash is all that can be seen.
         noticed = mutants.killed or (raising is None and mutants.raised)
         killed = [mutant for mutant, fate in fates.of if fate == "killed"]
-        if mutants.tried > mutants.equivalent and not noticed:
+        if mutants.counted and not noticed:
             another = None if reasons else kills_another(self.runner, plan, first, fates, until)
             if another is None:
                 reasons = (*reasons, "no_mutant_killed")
@@ -149,8 +149,10 @@ class Gate:
                 killed.append(another)
         if _NOT_EXECUTED in doubts:
             killed = [mutant for mutant in killed if mutant.line not in _in_functions(plan.code.source)]
-        if blind and not self._sees(plan, killed, _others(first, blinded(plan.tests))):
-            reasons = (_BLIND, *reasons)
+        if blind:
+            trial, cases = Trial(self.runner, plan, first), _others(first, blinded(plan.tests))
+            if not cases or not any(trial.against(mutant, cases) == "killed" for mutant in killed[:_MOST_PROOFS]):
+                reasons = (_BLIND, *reasons)
         if reasons:
             reasons = (*doubts, *reasons)
         elif doubts or forgives(plan.tests):
@@ -204,14 +206,6 @@ class Gate:
             for case in run.cases
             if case.node in left
         )
-
-    def _sees(self, plan: Plan, killed: Sequence[Mutant], cases: frozenset[str]) -> bool:
-        """Whether ``cases`` alone notice one of the mutants ``killed``."""
-        for mutant in killed[:_MOST_PROOFS] if cases else ():
-            seen = Variation(measure=False, source=mutant.source, only=cases, stop_first=True)
-            if read_fate(self.runner.execute(plan, seen).run) == "killed":
-                return True
-        return False
 
     def _repeat(
         self, plan: Plan, until: float | None, tell: Progress | None, beside: Executor, cold: Future[PytestRun] | None

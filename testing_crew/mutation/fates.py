@@ -13,7 +13,7 @@ from testing_crew.runner.plan import Plan
 from testing_crew.runner.run import Execution, Runner
 from trace_logger.records import Mutants
 
-__all__ = ["Fate", "Fates", "kills_another", "try_mutants"]
+__all__ = ["Fate", "Fates", "fates_of", "kills_another", "try_mutants"]
 
 LEAST_MUTANTS = 5
 MOST_OTHERS = 60
@@ -67,6 +67,18 @@ def try_mutants(
     if lines is not None:
         found = [each for each in found if not lines.isdisjoint(trial.lines(each))]
     chosen = sample(found, len(found) if limit is None else limit, seed)
+    known = fates_of(trial, chosen, until=until, tell=tell)
+    return Fates(found, tuple((mutant, known[mutant]) for mutant in chosen if mutant in known))
+
+
+def fates_of(
+    trial: Trial,
+    chosen: Sequence[Mutant],
+    *,
+    until: float | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> dict[Mutant, Fate]:
+    """The fates of ``chosen``, by forks where these can tell; ``until`` and ``tell`` as in `try_mutants`."""
     done = 0
 
     def told(more: int = 1) -> None:
@@ -79,18 +91,18 @@ def try_mutants(
         if until is not None and number >= LEAST_MUTANTS and time.monotonic() > until:
             return None
         if number == LEAST_MUTANTS:  # by now it is known how long a run takes
-            runner.prepare(plan, runs=len(left) - number)
+            trial.runner.prepare(trial.plan, runs=len(left) - number)
         fate = trial.alone(mutant)
         told()
         return fate
 
     known = trial.together(chosen, until, told)
     left = [mutant for mutant in chosen if mutant not in known]
-    with runner.side_by_side(plan, len(left)) as pool:
+    with trial.runner.side_by_side(trial.plan, len(left)) as pool:
         for mutant, fate in zip(left, list(pool.map(alone, range(len(left)), left)), strict=True):
             if fate is not None:
                 known[mutant] = fate
-    return Fates(found, tuple((mutant, known[mutant]) for mutant in chosen if mutant in known))
+    return known
 
 
 def kills_another(

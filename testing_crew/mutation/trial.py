@@ -11,7 +11,6 @@ import ast
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from testing_crew.mutation.operators import Mutant
@@ -35,7 +34,7 @@ class Trial:
     """``baseline`` is the measured run of ``plan``, which passed."""
 
     def __init__(self, runner: Runner, plan: Plan, baseline: Execution) -> None:
-        self._runner, self._plan, self._baseline, self._reached = runner, plan, baseline, baseline.reached
+        self.runner, self.plan, self._baseline, self._reached = runner, plan, baseline, baseline.reached
         self._ends = _ends(plan.code.source)
         self._seconds = min(max(_LEAST_SECONDS, _SLOWER * baseline.run.duration), runner.limits.wall_seconds)
 
@@ -55,12 +54,17 @@ class Trial:
         only = self.cases(mutant)
         if only is not None and not only:
             return "unreached"
-        least = Variation(measure=False, source=mutant.source, only=only, stop_first=True, wall_seconds=self._seconds)
-        tried = self._runner.execute(self._plan, least)
-        if only is not None and read_fate(tried.run) == "survived":
+        fate = self.against(mutant, only)
+        if only is not None and fate in ("survived", "equivalent"):
             # A cache, a fixture of the module or its state may carry what one case ran to a later one.
-            tried = self._runner.execute(self._plan, replace(least, only=None))
-        return _named(mutant, tried)
+            fate = self.against(mutant, None)
+        return fate
+
+    def against(self, mutant: Mutant, cases: frozenset[str] | None) -> Fate:
+        """What a run of ``cases`` (None: all) of its own says of a mutant."""
+        source, seconds = mutant.source, self._seconds
+        tried = Variation(measure=False, source=source, only=cases, stop_first=True, wall_seconds=seconds)
+        return _named(mutant, self.runner.execute(self.plan, tried))
 
     def together(
         self, chosen: Sequence[Mutant], until: float | None, told: Callable[[int], None]
@@ -88,7 +92,7 @@ class Trial:
         def part(mutants: Sequence[Mutant]) -> bool:
             if until is not None and time.monotonic() > until:
                 return True
-            made = self._runner.execute_changes(self._plan, mutants[0].original, [change(each) for each in mutants])
+            made = self.runner.execute_changes(self.plan, mutants[0].original, [change(each) for each in mutants])
             ran = zip(mutants, made.runs, strict=True)
             found = {mutant: _named(mutant, run) for mutant, run in ran if run and _is_certain(run.run)}
             forked.update(found)
@@ -98,7 +102,7 @@ class Trial:
         parts = _parts(wanted)
         while parts and part(parts.pop()):
             pass
-        with self._runner.side_by_side(self._plan, len(parts)) as pool:
+        with self.runner.side_by_side(self.plan, len(parts)) as pool:
             list(pool.map(part, parts))
         chance = random.SystemRandom()  # tests that know a fork must not know which mutants are tried again
         checked = chance.sample(
@@ -107,7 +111,7 @@ class Trial:
         )
         killed = [mutant for mutant in wanted if forked.get(mutant) == "killed"]
         checked += chance.sample(killed, min(len(killed), 1))  # a file is accepted for one that is: that one is certain
-        with self._runner.side_by_side(self._plan, len(checked)) as pool:
+        with self.runner.side_by_side(self.plan, len(checked)) as pool:
             again = list(pool.map(self.alone, checked))
         if any(fate != forked[mutant] for mutant, fate in zip(checked, again, strict=True)):
             told(-len(forked))

@@ -147,9 +147,14 @@ class Runner:
         none = Forked([None] * len(changes), False)
         if not self.warm or refusal(plan):
             return none
-        seconds = self.limits.wall_seconds + 2 * sum(each.seconds for each in changes)
-        whole = Variation(measure=False, source=source, stop_first=True, wall_seconds=seconds)
-        whole = replace(whole, changes=tuple(changes), jobs=self.workers)
+        whole = Variation(
+            measure=False,
+            source=source,
+            stop_first=True,
+            wall_seconds=self.limits.wall_seconds + 2 * sum(each.seconds for each in changes),
+            changes=tuple(changes),
+            jobs=self.workers,
+        )
         try:
             with self._pool.lend(mould(plan, 0), lambda: self._zygote(plan, 0)) as zygote:
                 self._unless_stopped()

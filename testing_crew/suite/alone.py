@@ -9,9 +9,8 @@ from pathlib import Path
 from testing_crew.check import plan_of
 from testing_crew.errors import UserMistake
 from testing_crew.mutation.operators import mutants, sample
-from testing_crew.mutation.text import OTHER
 from testing_crew.mutation.trial import Trial
-from testing_crew.runner.plan import Plan, Variation
+from testing_crew.runner.plan import Plan
 from testing_crew.runner.run import Execution
 from testing_crew.suite.pair import Judge, Project, relative
 from testing_crew.suite.reading.affected import Look
@@ -130,14 +129,8 @@ def _notices(judge: Judge, plan: Plan, run: Execution, cases: frozenset[str]) ->
         own = [each for each in found if any("" in run.reached.get(line, ()) for line in trial.lines(each))]
     tried = 0
     for mutant in sample(own, MOST_ALONE):
-        alone = Variation(measure=False, source=mutant.source, only=cases, stop_first=True, wall_seconds=_patience(run))
-        made = judge.runner.execute(plan, alone)
-        if any(case.claim for case in made.run.cases):
+        fate = trial.against(mutant, cases)
+        if fate == "killed":
             return True, tried + 1
-        without_effect = made.mutant is not None and not made.mutant.changed and OTHER in mutant.edit.new
-        tried += not without_effect
+        tried += fate != "equivalent"
     return False, tried
-
-
-def _patience(run: Execution) -> float:
-    return max(2.0, 10 * run.run.duration)

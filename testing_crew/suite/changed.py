@@ -25,7 +25,7 @@ from testing_crew.suite.pair import Judge, Options, Project, Tell, relative, sto
 from testing_crew.suite.reading.affected import Touch, look_at, touches
 from testing_crew.suite.reading.git import repository
 from testing_crew.suite.reading.importers import Importers, names_of
-from testing_crew.suite.reading.kinds import Kinds, is_test_file, sorted_out, tests_of, version_of
+from testing_crew.suite.reading.kinds import Kinds, is_test_file, sorted_out, tests_of
 from testing_crew.suite.reading.texts import Text
 from testing_crew.suite.records import FileReport, Finding, ModuleReport, SuiteReport
 from testing_crew.suite.touched import USABLE, code_seen
@@ -183,7 +183,7 @@ def _settings(work: _Work, kinds: Kinds) -> dict[Path, str]:
         top = work.judge.root
         moved = {top / change.was for change in kinds.gone if change.was is not None}
         files = [file for file in project_files(folder) if file not in moved]
-        differs, findings = lost_by_settings(folder, several, files, version_of(folder, work.interpreter))
+        differs, findings = lost_by_settings(folder, several, files, find.version_of(folder, work.interpreter))
         work.findings += findings
         if differs:
             found[folder] = several[0].path

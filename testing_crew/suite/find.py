@@ -85,10 +85,14 @@ test_files.__test__ = False  # type: ignore[attr-defined]  # pytest collects wha
 
 def _collected(folder: Path, interpreter: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The patterns of names of test files, and of folders that pytest does not go into."""
-    version = probe(interpreter_for(interpreter, folder / "x.py").path).pytest or "8"
-    settings = pytest_settings(folder, version)
+    settings = pytest_settings(folder, version_of(folder, interpreter))
     names = setting(settings, "python_files") or USUAL_FILES
     return tuple(names), tuple(setting(settings, "norecursedirs"))
+
+
+def version_of(folder: Path, interpreter: str | None) -> str:
+    """The version of the pytest that runs the tests in ``folder``."""
+    return probe(interpreter_for(interpreter, folder / "x.py").path).pytest or "8"
 
 
 def modules_in(place: Path, tests: Iterable[Path] = ()) -> list[Path]:

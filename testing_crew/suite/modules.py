@@ -164,11 +164,19 @@ def _below(module: ModuleReport, options: Options, root: Path, files: Mapping[st
         ("least_lines", options.least_lines, nothing if module.lines is None else module.lines, "of its lines run"),
         ("least_branches", options.least_branches, module.branches, "of its branches are taken"),
     )
+    return below(module.path, figures)
+
+
+def below(path: str, figures: Iterable[tuple[str, float, float | None, str]]) -> list[Finding]:
+    """Which ``figures`` of a module are below what the settings ask for.
+
+    Each is the setting's name, what it asks for, what there is (None: nothing to say), and what that is a share of.
+    """
     return [
         Finding(
             code="below",
             level="error",
-            path=module.path,
+            path=path,
             message=f"{share:.0%} {what}, and [check] {name} asks for {least:.0%}",
             mend="write tests for what is missed; the report lists it",
         )

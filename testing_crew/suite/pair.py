@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from testing_crew.check import plan_of
+from testing_crew.config import Config
 from testing_crew.errors import UserMistake
 from testing_crew.gate.gate import Gate, Judgement
 from testing_crew.gate.hindrances import hindrances
 from testing_crew.gate.reasons import explain_all
-from testing_crew.mutation.fates import Fate, Fates
+from testing_crew.mutation.fates import Fate, Fates, fates_of
 from testing_crew.mutation.operators import Mutant, mutants
 from testing_crew.mutation.trial import Trial
 from testing_crew.project.imports import project_root
@@ -54,6 +55,11 @@ class Options:
     least_noticed: float = 0.0
     least_lines: float = 0.0
     least_branches: float = 0.0
+
+    @classmethod
+    def of(cls, config: Config) -> Options:
+        """Those that the settings ask for."""
+        return cls(**config.check.model_dump(), traces=config.traces.enabled)
 
 
 def relative(path: str | Path, root: Path) -> str:
@@ -214,9 +220,7 @@ class Judge:
         if first.run.passed:
             trial = Trial(self.runner, plan, first)
             chosen = [mutant for mutant in mutants(plan.code.source, plan.range) if change_of(mutant) in left]
-            with self.runner.side_by_side() as threads:
-                for mutant, fate in zip(chosen, threads.map(trial.alone, chosen), strict=True):
-                    fates[change_of(mutant)] = fate
+            fates = {change_of(mutant): fate for mutant, fate in fates_of(trial, chosen).items()}
         found = Judgement(first.run, first.run.passed, ())
         glanced = Pair(name, pair_report(plan, found, self.root, time.monotonic() - began), fates)
         if first.run.verdict not in _PASSING:

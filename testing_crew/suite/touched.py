@@ -16,7 +16,7 @@ from testing_crew.gate.gate import Judgement
 from testing_crew.mutation.fates import try_mutants
 from testing_crew.suite.change import FileChange
 from testing_crew.suite.find import has_functions
-from testing_crew.suite.modules import NOTICED, key_of
+from testing_crew.suite.modules import NOTICED, below, key_of
 from testing_crew.suite.pair import (
     Change,
     Judge,
@@ -68,10 +68,10 @@ def code_seen(
         noticed=seen.tried - len(seen.left),
         survivors=tuple(seen.left[key] for key in sorted(seen.left)),
     )
-    below = _below(report, seen, judge.options)
+    too_low = _below(report, seen, judge.options)
     if not seen.about:
-        return report, [] if seen.failing else [*_no_tests(seen.name, change), *below], seen.failing
-    return report, [*_uncovered(seen.name, change, seen.missed), *_unnoticed(report), *below], seen.failing
+        return report, [] if seen.failing else [*_no_tests(seen.name, change), *too_low], seen.failing
+    return report, [*_uncovered(seen.name, change, seen.missed), *_unnoticed(report), *too_low], seen.failing
 
 
 @dataclass
@@ -159,17 +159,7 @@ def _below(module: ModuleReport, seen: _Seen, options: Options) -> list[Finding]
          "of the small changes of the changed lines make a test fail"),
         ("least_lines", options.least_lines, lines, "of the changed lines run"),
     )  # fmt: skip
-    return [
-        Finding(
-            code="below",
-            level="error",
-            path=module.path,
-            message=f"{share:.0%} {what}, and [check] {name} asks for {least:.0%}",
-            mend="write tests for what is missed; the report lists it",
-        )
-        for name, least, share, what in figures
-        if share is not None and share < least
-    ]
+    return below(module.path, figures)
 
 
 def _no_tests(name: str, change: FileChange) -> list[Finding]:

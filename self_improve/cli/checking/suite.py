@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,15 +52,12 @@ def check_all(order: Order, config: Config) -> int:
     reports = Reports(order.form, order.outputs, force=order.force)
     if not order.paths and order.rev is None:
         raise UserMistake("there is nothing to check", hint="testing-crew check tests/")
-    asked = config.check
-    options = Options(
+    asked = Options.of(config)
+    options = replace(
+        asked,
         mutants=asked.mutants if order.mutants is None else order.mutants,
         repeats=asked.repeats if order.repeats is None else order.repeats,
         cache=order.cache,
-        traces=config.traces.enabled,
-        least_noticed=asked.least_noticed,
-        least_lines=asked.least_lines,
-        least_branches=asked.least_branches,
     )
     with runner_for(config) as runner, _progress() as tell, _plain_warnings():
         common: Any = (order.paths, order.target, options, runner, config.interpreter, tell)

@@ -93,7 +93,7 @@ def _figures(target: TargetReport) -> dict[str, str]:
         found["branch_coverage"] = f"{target.coverage.branch:.4f}"
     if target.mutants is not None:
         found["mutants_noticed"] = str(target.mutants.killed)
-        found["mutants_tried"] = str(target.mutants.tried - target.mutants.equivalent)
+        found["mutants_tried"] = str(target.mutants.counted)
     if target.stability is not None:
         found["runs_passed"] = f"{target.stability.passed} of {target.stability.runs}"
     return found

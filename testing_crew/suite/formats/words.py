@@ -140,7 +140,6 @@ def row(file: FileReport) -> Row:
     if main is not None and not file.accepted:
         why += [(each.says, each.mend) for each in main.reasons]
     mutants, runs = (main.mutants, main.stability) if main else (None, None)
-    counted = mutants.tried - mutants.equivalent if mutants else 0
     return Row(
         path=file.path,
         accepted=file.accepted,
@@ -148,7 +147,7 @@ def row(file: FileReport) -> Row:
         why=tuple(why),
         lines=share(main.coverage.line if main else None),
         branches=share(main.coverage.branch if main else None),
-        noticed=_noticed(mutants) if mutants and counted else _NOTHING,
+        noticed=_noticed(mutants) if mutants and mutants.counted else _NOTHING,
         flaky=_NOTHING if not runs else "no" if runs.passed == runs.runs else f"passed {runs.passed} of {runs.runs}",
     )
 
@@ -156,7 +155,7 @@ def row(file: FileReport) -> Row:
 def _noticed(mutants: Mutants) -> str:
     crashed = mutants.raised + mutants.timed_out
     more = f" (+{crashed} by an exception)" if crashed else ""
-    return f"{mutants.killed} of {mutants.tried - mutants.equivalent}{more}"
+    return f"{mutants.killed} of {mutants.counted}{more}"
 
 
 def figures(module: ModuleReport) -> list[str]:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from testing_crew.errors import UserMistake
 from testing_crew.project.imports import is_test, project_root
-from testing_crew.project.interpreter import interpreter_for
 from testing_crew.project.layout import pytest_settings
 from testing_crew.project.options import setting
-from testing_crew.project.python import probe
 from testing_crew.suite import find
 from testing_crew.suite.change import FileChange
 from testing_crew.suite.reading.settings import SETTINGS, USUAL_FILES
@@ -41,16 +39,11 @@ def _home(place: Path) -> Path:
     return project_root(place / "x.py" if place.is_dir() else place)
 
 
-def version_of(folder: Path, interpreter: str | None) -> str:
-    """The version of the pytest that runs the tests in ``folder``."""
-    return probe(interpreter_for(interpreter, folder / "x.py").path).pytest or "8"
-
-
 def is_test_file(path: Path, interpreter: str | None) -> bool:
     """Whether the file is a test, or stands among tests, by its name."""
     if path.suffix != ".py" or is_test(path, project_root(path)):
         return True
-    names = setting(pytest_settings(path.parent, version_of(path.parent, interpreter)), "python_files")
+    names = setting(pytest_settings(path.parent, find.version_of(path.parent, interpreter)), "python_files")
     return any(fnmatch(path.name, name) for name in names)
 
 

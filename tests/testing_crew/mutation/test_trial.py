@@ -175,6 +175,15 @@ def test_loop():
 """
 
 
+LINES = """
+    def f(x):
+        y = x + 1
+        z = y * 2
+        w = z - 3
+        return w
+    """
+
+
 @pytest.fixture(scope="module")
 def runner() -> Iterator[Runner]:
     with Runner(Limits(wall_seconds=60), workers=2) as made:
@@ -308,13 +317,7 @@ def test_a_file_that_a_fork_changed_is_not_met_by_the_next(runner: Runner) -> No
 
 def test_tests_that_know_a_fork_are_left_to_runs_of_their_own(runner: Runner) -> None:
     plan = planned(
-        """
-        def f(x):
-            y = x + 1
-            z = y * 2
-            w = z - 3
-            return w
-        """,
+        LINES,
         """
         import os
         from target import f
@@ -335,13 +338,7 @@ def test_tests_that_know_a_fork_are_left_to_runs_of_their_own(runner: Runner) ->
 
 def test_tests_that_fail_in_some_forks_only_get_no_credit_for_it(runner: Runner) -> None:
     plan = planned(
-        """
-        def f(x):
-            y = x + 1
-            z = y * 2
-            w = z - 3
-            return w
-        """,
+        LINES,
         """
         import os
         from target import f

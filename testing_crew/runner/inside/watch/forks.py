@@ -174,14 +174,7 @@ class Forks:
 
     def _finish(self, fork: _Fork, *, over: bool) -> None:
         taken = time.monotonic() - fork.began
-        for kill in (os.killpg, os.kill):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(fork.child, signal.SIGKILL)
-        _, status, usage = os.wait4(fork.child, 0)
-        os.close(fork.ending)
-        self._running.remove(fork)
-        text = around.read_plain(fork.report, _MOST_BYTES)
-        around.remove(fork.report)
+        status, usage, text = self._end_of(fork)
         code = os.waitstatus_to_exitcode(status)
         self._answers[fork.number] = {
             "exit": code,
@@ -197,18 +190,23 @@ class Forks:
         elif self._times() != self._clean or self._orphans():
             self._alone_again(fork.number)
 
+    def _end_of(self, fork: _Fork) -> tuple[int, Any, str | None]:
+        """Kill what is left of it; its status, what it used, and its report."""
+        for kill in (os.killpg, os.kill):  # the latter before it has a group of its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(fork.child, signal.SIGKILL)
+        _, status, usage = os.wait4(fork.child, 0)
+        os.close(fork.ending)
+        self._running.remove(fork)
+        text = around.read_plain(fork.report, _MOST_BYTES)
+        around.remove(fork.report)
+        return status, usage, text
+
     def _alone_again(self, number: int) -> None:
         """Something was left behind, by whichever of those at work: they are tried again, one after the other from here on."""
-        for fork in [*self._running]:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(fork.child, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(fork.child, signal.SIGKILL)
-            os.waitpid(fork.child, 0)
-            os.close(fork.ending)
-            around.remove(fork.report)
         spoilt = [number, *(fork.number for fork in self._running)]
-        self._running.clear()
+        for fork in [*self._running]:
+            self._end_of(fork)
         self._jobs = 1
         for each in spoilt:
             self._answers.pop(each, None)

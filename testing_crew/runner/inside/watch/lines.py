@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-_CO_OPTIMIZED = 1  # set on the code of functions, not on that of modules and class bodies
+CO_OPTIMIZED = 1  # set on the code of functions, not on that of modules and class bodies
 
 
 class Watch(Protocol):
@@ -70,21 +70,22 @@ class Body:
         body = function.body[1:] if _is_text(function.body[0]) else function.body
         if not body:
             return
-        start = _first_line(body[0])
+        start = first_line(body[0])
         end = function.end_lineno or start
         self.spans.update(range(start, end + 1))
         if start == function.lineno:
-            self.shared[start] = (_first_line(function), end)
+            self.shared[start] = (first_line(function), end)
         for node in (inner for statement in body for inner in ast.walk(statement)):
             if isinstance(node, ast.match_case):
                 self.statements[node.pattern.lineno] = node.pattern.lineno
             elif isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.stmt) and _runs(node)):
                 inside = getattr(node, "body", None)
                 own_end = inside[0].lineno - 1 if inside else node.end_lineno or node.lineno
-                self.statements[_first_line(node)] = max(node.lineno, own_end)
+                self.statements[first_line(node)] = max(node.lineno, own_end)
 
 
-def _first_line(node: ast.stmt | ast.ExceptHandler) -> int:
+def first_line(node: ast.stmt | ast.ExceptHandler) -> int:
+    """The line on which a statement begins, its decorators counted in."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(d.lineno for d in decorators)])
 
@@ -208,7 +209,7 @@ class Traced:
         path = self._path(frame.f_code)
         if event == "line" and path is not None:
             self._ran[path][frame.f_lineno].add(self._label)
-            if frame.f_code.co_flags & _CO_OPTIMIZED:
+            if frame.f_code.co_flags & CO_OPTIMIZED:
                 self._in_functions[path].add(frame.f_lineno)
         return self._line
 

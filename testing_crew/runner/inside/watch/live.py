@@ -19,7 +19,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
 
-_CO_OPTIMIZED = 1  # set on the code of functions, not on that of modules and class bodies
+from .lines import CO_OPTIMIZED, first_line
+
 _KINDS = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, asynchronous generator
 _FUTURES = 0
 for _name in __future__.all_feature_names:
@@ -53,8 +54,7 @@ class Live:
 
     def _span(self, node: ast.stmt) -> tuple[int, int, int]:
         """The first line of a statement, and the offsets of that line's start and of the end of its last one."""
-        decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-        first = min([node.lineno, *(each.lineno for each in decorators)])
+        first = first_line(node)
         return first, self._lines[first - 1], self._lines[node.end_lineno or node.lineno]
 
     def _find(self) -> None:
@@ -155,7 +155,7 @@ def _differing(old: CodeType, new: CodeType, *, inside: bool) -> Iterator[tuple[
     """
     if old == new:
         return
-    function = bool(old.co_flags & _CO_OPTIMIZED)
+    function = bool(old.co_flags & CO_OPTIMIZED)
     was, now = _inner(old), _inner(new)
     if function:
         yield old, new, not inside
